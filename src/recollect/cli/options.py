@@ -1,0 +1,17 @@
+"""Arguments and options that several commands share, so that one name means one thing everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="Folder made by `recollect import`.")]
+
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder made by `recollect tune`.")]
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document to stdout.")]
+
+ProtocolName = Annotated[
+    str | None,
+    typer.Option("--protocol", metavar="P", help="How the log is split: time, rella-ml1m or collm-ml1m."),
+]

@@ -1,0 +1,1 @@
+"""The model room: what a language model computes from prompt trees."""

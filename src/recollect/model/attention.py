@@ -1,0 +1,233 @@
+"""Attention: the one function that every pluggable backbone calls, and the cascade over a shared trunk.
+
+What it is: `attention_forward` is registered with the attention interface of `transformers` under the name
+``IMPLEMENTATION``. A forward pass hands it an `AttentionPlan` through the model's keyword arguments; without a plan it
+is ordinary attention under the mask given, so a model set to this implementation still works as before.
+
+What it decides: attention of branches over a trunk is computed in two parts, over the trunk's keys without a mask (all
+branches as one product, the trunk stored once) and over the branch's own keys causally. With the log-sum-exp of both
+parts the joint softmax is exact: weight of the own part = sigmoid(lse_own - lse_trunk).
+
+Dimension letters: B batch, C branches, H heads, K key/value heads, L queries, P keys, E width of a head.
+"""
+
+from typing import Any, Protocol, cast
+
+import torch
+import torch.nn.functional as functional
+from jaxtyping import Float
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+from recollect.errors import ModelError
+
+__all__ = ["IMPLEMENTATION", "PLAN", "AttentionPlan", "attend", "attend_cascade", "attention_forward"]
+
+IMPLEMENTATION = "recollect"
+"""Name under which `attention_forward` is registered with `transformers`."""
+
+PLAN = "recollect_plan"
+"""Keyword argument of a forward pass that carries its `AttentionPlan`."""
+
+_FOREIGN = ("s_aux", "position_bias")  # terms of the softmax that some families add and this function does not know
+
+
+class AttentionPlan(Protocol):
+    """Say what one forward pass wants from each attention layer."""
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None
+    ) -> Float[Tensor, "B H L E"]:
+        """Return the attention output of one layer for its new queries, keys and values."""
+        ...
+
+
+def attention_forward(
+    module: torch.nn.Module,
+    query: Float[Tensor, "B H L E"],
+    key: Float[Tensor, "B K L E"],
+    value: Float[Tensor, "B K L E"],
+    attention_mask: Tensor | None,
+    *,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    softcap: float | None = None,
+    **others: Any,
+) -> tuple[Float[Tensor, "B L H E"], None]:
+    """Attend as the plan of this pass says, or under the mask if there is none.
+
+    Raises
+    ------
+    ModelError
+        If the family adds a term to the softmax that this function does not know.
+    """
+    foreign = [name for name in _FOREIGN if others.get(name) is not None]
+    if foreign:
+        raise ModelError(
+            what="this model family changes the attention softmax",
+            got=f"{', '.join(foreign)} from {type(module).__name__}",
+            expected="scores from queries and keys alone",
+            do="load the model with its own attention (attn_implementation='eager')",
+        )
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    query, key, value = _in_one_dtype(query, key, value)
+    plan: AttentionPlan | None = others.get(PLAN)
+    if plan is not None:
+        output = plan.attend(_layer_of(module), query, key, value, scaling=scale, softcap=softcap)
+    else:
+        causal = attention_mask is None and query.shape[2] > 1 and is_causal is not False
+        output = attend(
+            query, key, value, mask=attention_mask, causal=causal, scaling=scale, softcap=softcap, dropout=dropout
+        )
+    return output.transpose(1, 2).contiguous(), None
+
+
+def attend(
+    query: Float[Tensor, "B H L E"],
+    key: Float[Tensor, "B K P E"],
+    value: Float[Tensor, "B K P E"],
+    *,
+    scaling: float,
+    mask: Tensor | None = None,
+    causal: bool = False,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+) -> Float[Tensor, "B H L E"]:
+    """Attend under a mask (boolean, or added to the scores), causally, or to everything.
+
+    Grouped key/value heads are shared by neighbouring query heads. ``softcap`` c replaces a score s by c tanh(s / c).
+    """
+    if softcap is not None:
+        added = _additive(mask, query, causal=causal)
+        return _attend_explicitly(query, key, value, mask=added, scaling=scaling, cap=softcap, dropout=dropout)[0]
+    grouped = query.shape[1] != key.shape[1]
+    if grouped and query.device.type != "cpu":
+        key, value = _repeat_heads(key, query.shape[1]), _repeat_heads(value, query.shape[1])
+        grouped = False
+    return functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal, scale=scaling, enable_gqa=grouped
+    )
+
+
+def attend_cascade(
+    query: Float[Tensor, "C H L E"],
+    key: Float[Tensor, "C K L E"],
+    value: Float[Tensor, "C K L E"],
+    *,
+    trunk_key: Float[Tensor, "1 K P E"],
+    trunk_value: Float[Tensor, "1 K P E"],
+    scaling: float,
+    softcap: float | None = None,
+) -> Float[Tensor, "C H L E"]:
+    """Attend each branch to the whole trunk and, causally, to itself, in one exact softmax.
+
+    The trunk is read once for all branches and never copied per branch.
+    """
+    own, own_lse = _attend_self(query, key, value, scaling=scaling, softcap=softcap)
+    if trunk_key.shape[2] == 0:
+        return own
+    count, heads, length, width = query.shape
+    rows = query.transpose(0, 1).reshape(1, heads, count * length, width)
+    trunk, trunk_lse = _attend_with_lse(
+        rows, _repeat_heads(trunk_key, heads), _repeat_heads(trunk_value, heads), scaling=scaling, softcap=softcap
+    )
+    trunk = trunk.view(heads, count, length, width).transpose(0, 1)
+    trunk_lse = trunk_lse.view(heads, count, length).transpose(0, 1)
+    weight = torch.sigmoid(own_lse - trunk_lse).unsqueeze(-1).to(trunk.dtype)
+    return torch.lerp(trunk, own.expand_as(trunk), weight)
+
+
+def _attend_self(
+    query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None
+) -> tuple[Float[Tensor, "C H L E"], Float[Tensor, "C H L"]]:
+    """Attend each branch to itself causally; a branch of one token has only one score."""
+    key, value = _repeat_heads(key, query.shape[1]), _repeat_heads(value, query.shape[1])
+    if query.shape[2] > 1:
+        return _attend_with_lse(query, key, value, scaling=scaling, softcap=softcap, causal=True)
+    return value, _capped((query * key).sum(-1, dtype=torch.float32) * scaling, softcap)
+
+
+def _attend_with_lse(
+    query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None, causal: bool = False
+) -> tuple[Float[Tensor, "B H L E"], Float[Tensor, "B H L"]]:
+    """Attend, and return the log-sum-exp of the scores of each query as well."""
+    if softcap is None and query.device.type == "cpu" and query.shape[-1] == value.shape[-1]:
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001 the public call drops the log-sum-exp
+            query, key, value, 0.0, causal, scale=scaling
+        )
+    added = _additive(None, query, causal=causal)
+    return _attend_explicitly(query, key, value, mask=added, scaling=scaling, cap=softcap)
+
+
+def _attend_explicitly(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    mask: Tensor | None,
+    scaling: float,
+    cap: float | None,
+    dropout: float = 0.0,
+) -> tuple[Float[Tensor, "B H L E"], Float[Tensor, "B H L"]]:
+    """Attend with the score matrix in memory: any device, soft-capped or not."""
+    key, value = _repeat_heads(key, query.shape[1]), _repeat_heads(value, query.shape[1])
+    scores = _capped((query @ key.transpose(-1, -2)).float() * scaling, cap)
+    if mask is not None:
+        scores = scores + mask
+    lse = scores.logsumexp(-1)
+    weights = functional.dropout((scores - lse.unsqueeze(-1)).exp(), dropout)
+    return weights.to(value.dtype) @ value, lse
+
+
+def _capped(scores: Tensor, cap: float | None) -> Tensor:
+    return scores if cap is None else cap * torch.tanh(scores / cap)
+
+
+def _additive(mask: Tensor | None, query: Tensor, *, causal: bool) -> Tensor | None:
+    """Turn a boolean mask, or the wish for causality, into numbers that are added to the scores."""
+    if mask is None and causal:
+        length = query.shape[2]
+        mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril()
+    if mask is None or mask.dtype != torch.bool:
+        return mask
+    return torch.zeros(mask.shape, dtype=torch.float32, device=mask.device).masked_fill_(~mask, float("-inf"))
+
+
+def _repeat_heads(states: Tensor, heads: int) -> Tensor:
+    """Give every query head its key/value head."""
+    batch, own, length, width = states.shape
+    if own == heads:
+        return states
+    return states[:, :, None].expand(batch, own, heads // own, length, width).reshape(batch, heads, length, width)
+
+
+def _in_one_dtype(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Bring all three to autocast's dtype, or to the values' (norms of queries and keys may have widened them)."""
+    device = query.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
+    return query.to(dtype), key.to(dtype), value.to(dtype)
+
+
+def _layer_of(module: torch.nn.Module) -> int:
+    """Read which layer an attention module is.
+
+    Raises
+    ------
+    ModelError
+        If it does not know.
+    """
+    layer = getattr(module, "layer_idx", None)
+    if not isinstance(layer, int):
+        raise ModelError(
+            what="an attention layer does not know its number",
+            got=f"layer_idx = {layer!r} on {type(module).__name__}",
+            expected="an integer",
+            do="load the model with its own attention (attn_implementation='eager')",
+        )
+    return layer
+
+
+AttentionInterface.register(IMPLEMENTATION, attention_forward)
+AttentionMaskInterface.register(IMPLEMENTATION, cast(Any, ALL_MASK_ATTENTION_FUNCTIONS["sdpa"]))

@@ -1,0 +1,272 @@
+"""The trunk cache: keys and values of what a person's branches share, so that a new event costs its own tokens only.
+
+What it is: `TrunkCache` is an immutable value (lengths, reach, a store); `KeyValueStore` holds the tensors of all
+layers with room to grow; `AppendPlan` and `CascadePlan` say what attention does in the two passes that use them.
+
+What it decides: caches that grew from each other share one store. Appending to the newest writes into spare room;
+appending to an older one (after a crop, or twice to the same) copies first, so no cache ever changes under its holder.
+Segments are remembered by their token spans, so that an appended event may leave out what it must not see. For a
+family whose attention cannot be plugged the cache keeps the trunk's prompt tree instead, and scoring packs it anew.
+
+Dimension letters: N layers, K key/value heads, P trunk tokens, E width of a head, G trunk segments, L new tokens.
+"""
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import Self
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int32
+from torch import Tensor
+
+from recollect.errors import ModelError
+from recollect.model.attention import attend, attend_cascade
+from recollect.prompt.growth import first_segments
+from recollect.prompt.tree import PromptTree
+
+__all__ = ["AppendPlan", "CascadePlan", "KeyValueStore", "TrunkCache"]
+
+_GROWTH = 1.5
+_ROOM = 64  # least number of spare tokens of a new store
+
+_UNREADABLE = {
+    "what": "these tensors are not a trunk cache",
+    "expected": "what TrunkCache.export returned, unchanged",
+    "do": "encode the trunk again",
+}
+_TREE_ARRAYS = ("tokens", "items", "features", "segment", "positions", "sees", "slots", "slot_rows")
+
+
+class KeyValueStore:
+    """Hold keys and values of all layers, one tensor each, with spare room behind the filled part.
+
+    Parameters
+    ----------
+    keys, values
+        Tensors of shape 1 x K x capacity x E, one per layer; none at first.
+    filled
+        Tokens written or promised to a writer.
+    """
+
+    def __init__(self, keys: list[Tensor], values: list[Tensor], *, filled: int, capacity: int) -> None:
+        self.keys = keys
+        self.values = values
+        self.capacity = capacity
+        self._filled = filled
+        self._lock = Lock()
+
+    def room_for(self, extra: int, *, after: int) -> "KeyValueStore":
+        """Return a store whose tokens from ``after`` on are free to be written: this one if nobody else was faster.
+
+        Parameters
+        ----------
+        extra
+            New tokens.
+        after
+            Tokens of this store to keep.
+        """
+        with self._lock:
+            if self._filled == after and after + extra <= self.capacity:
+                self._filled += extra
+                return self
+        capacity = int(_GROWTH * (after + extra)) + _ROOM
+        keys = [_regrown(states, after, capacity) for states in self.keys]
+        values = [_regrown(states, after, capacity) for states in self.values]
+        return KeyValueStore(keys, values, filled=after + extra, capacity=capacity)
+
+    def write(self, layer: int, keys: Tensor, values: Tensor, *, after: int) -> None:
+        """Put new keys and values of one layer behind the first ``after`` tokens."""
+        if layer == len(self.keys):
+            shape = (*keys.shape[:2], self.capacity)
+            self.keys.append(keys.new_zeros((*shape, keys.shape[-1])))
+            self.values.append(values.new_zeros((*shape, values.shape[-1])))
+        end = after + keys.shape[2]
+        self.keys[layer][:, :, after:end] = keys
+        self.values[layer][:, :, after:end] = values
+
+    def read(self, layer: int, length: int) -> tuple[Float[Tensor, "1 K P E"], Float[Tensor, "1 K P E"]]:
+        """View the first tokens of one layer."""
+        return self.keys[layer][:, :, :length], self.values[layer][:, :, :length]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class TrunkCache:
+    """Hold an encoded trunk. Make one with `LanguageModel.append`.
+
+    Parameters
+    ----------
+    store
+        Keys and values, of which the first `length` tokens are this trunk's.
+    ends
+        End of each segment, in tokens.
+    reach
+        Highest position up to and including each segment, plus one.
+    tree
+        The trunk itself, kept only where attention cannot be plugged.
+    """
+
+    store: KeyValueStore
+    ends: Int32[np.ndarray, " G"]
+    reach: Int32[np.ndarray, " G"]
+    tree: PromptTree | None = None
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Make the cache of a trunk without tokens."""
+        nothing = np.zeros(0, np.int32)
+        return cls(KeyValueStore([], [], filled=0, capacity=0), nothing, nothing)
+
+    @property
+    def segment_count(self) -> int:
+        """Number of cached segments G."""
+        return self.ends.shape[0]
+
+    @property
+    def length(self) -> int:
+        """Number of cached tokens P."""
+        return int(self.ends[-1]) if self.ends.size else 0
+
+    @property
+    def next_position(self) -> int:
+        """Position after the highest one in the cache: where a branch or an event may start."""
+        return int(self.reach[-1]) if self.reach.size else 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys and values of the cached tokens, spare room left out."""
+        return sum(states[:, :, : self.length].nbytes for states in (*self.store.keys, *self.store.values))
+
+    def crop(self, segments: int) -> Self:
+        """Keep the first segments only; costs nothing, and the longer cache stays valid.
+
+        Parameters
+        ----------
+        segments
+            Number of segments to keep.
+
+        Raises
+        ------
+        ModelError
+            If the cache has fewer.
+        """
+        if not 0 <= segments <= self.segment_count:
+            raise ModelError(
+                what="a trunk cache cannot be cropped to that length",
+                got=f"{segments} segments",
+                expected=f"0 to {self.segment_count}",
+                do="crop to segments that were appended",
+            )
+        tree = None if self.tree is None else first_segments(self.tree, segments)
+        return type(self)(self.store, self.ends[:segments], self.reach[:segments], tree)
+
+    def token_view(self, sees: Bool[np.ndarray, "L G"]) -> Bool[np.ndarray, "L P"]:
+        """Spread a relation over segments to one over cached tokens."""
+        return np.repeat(sees, np.diff(self.ends, prepend=np.int32(0)), axis=1)
+
+    def export(self) -> dict[str, Tensor]:
+        """Return the cache as named tensors, for a file or another process. Nothing is shared with the cache.
+
+        Examples
+        --------
+        >>> sorted(TrunkCache.empty().export())
+        ['ends', 'reach']
+        """
+        named = {"ends": torch.from_numpy(self.ends.copy()), "reach": torch.from_numpy(self.reach.copy())}
+        for layer in range(len(self.store.keys)):
+            keys, values = self.store.read(layer, self.length)
+            named[f"keys.{layer}"], named[f"values.{layer}"] = _alone(keys), _alone(values)
+        if self.tree is not None:
+            named |= {f"tree.{name}": torch.from_numpy(getattr(self.tree, name).copy()) for name in _TREE_ARRAYS}
+        return named
+
+    @classmethod
+    def restore(cls, named: dict[str, Tensor]) -> Self:
+        """Make a cache from what `export` returned.
+
+        Parameters
+        ----------
+        named
+            Tensors by name; they become the cache's own.
+
+        Raises
+        ------
+        ModelError
+            If a tensor is missing or has another length.
+        """
+        layers = sum(name.startswith("keys.") for name in named)
+        try:
+            ends, reach = named["ends"].numpy(), named["reach"].numpy()
+            keys = [named[f"keys.{layer}"] for layer in range(layers)]
+            values = [named[f"values.{layer}"] for layer in range(layers)]
+            arrays = {name: named[f"tree.{name}"].numpy() for name in _TREE_ARRAYS if "tree.tokens" in named}
+        except KeyError as error:
+            raise ModelError(**_UNREADABLE, got=f"no tensor {error}") from error
+        length = int(ends[-1]) if ends.size else 0
+        if any(states.ndim != 4 or states.shape[2] != length for states in (*keys, *values)):
+            raise ModelError(**_UNREADABLE, got=f"keys or values of another length than {length} tokens")
+        store = KeyValueStore(keys, values, filled=length, capacity=length)
+        return cls(store, ends, reach, PromptTree(**arrays) if arrays else None)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AppendPlan:
+    """Write new keys and values into a store and attend to all before, under a mask.
+
+    Parameters
+    ----------
+    store
+        Has room for the new tokens.
+    after
+        Tokens that stand before the new ones.
+    mask
+        1 x 1 x L x (after + L), added to the scores; None if every new token sees all earlier tokens.
+    """
+
+    store: KeyValueStore
+    after: int
+    mask: Tensor | None
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None
+    ) -> Float[Tensor, "1 H L E"]:
+        """Attend the new tokens to the cached ones and to each other."""
+        self.store.write(layer, key, value, after=self.after)
+        length = query.shape[2]
+        keys, values = self.store.read(layer, self.after + length)
+        causal = self.mask is None and self.after == 0 and length > 1
+        return attend(query, keys, values, mask=self.mask, causal=causal, scaling=scaling, softcap=softcap)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CascadePlan:
+    """Attend branches to a trunk and to themselves.
+
+    Parameters
+    ----------
+    trunk
+        Keys and values per layer: 1 x K x P x E; none if the trunk has no tokens.
+    """
+
+    trunk: list[tuple[Tensor, Tensor]]
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None
+    ) -> Float[Tensor, "C H L E"]:
+        """Attend all branches to the trunk as one product."""
+        if not self.trunk:
+            return attend(query, key, value, causal=query.shape[2] > 1, scaling=scaling, softcap=softcap)
+        trunk_key, trunk_value = self.trunk[layer]
+        return attend_cascade(
+            query, key, value, trunk_key=trunk_key, trunk_value=trunk_value, scaling=scaling, softcap=softcap
+        )
+
+
+def _regrown(states: Tensor, length: int, capacity: int) -> Tensor:
+    grown = states.new_zeros((*states.shape[:2], capacity, states.shape[3]))
+    grown[:, :, :length] = states[:, :, :length]
+    return grown
+
+
+def _alone(states: Tensor) -> Tensor:
+    return states.clone(memory_format=torch.contiguous_format)

@@ -1,0 +1,293 @@
+"""The language model: prompt trees in, answer logits out, for any causal decoder of `transformers`.
+
+What it is: a wrapper around a backbone, an optional item channel and the answer tokens. `forward` runs packed trees
+(tuning and evaluation); `append` and `score` keep a trunk warm and ask many candidates against it (serving).
+
+What it decides: nothing about families, which are observed at load time (`recollect.model.check`). Only the output rows
+of the answers are computed, only at the slots. A score is the difference of answer logits, which is the difference of
+log-probabilities. Where attention cannot be plugged, `score` packs the trunk with its branches instead: the same
+answers, without the saving.
+
+Dimension letters: B rows, T tokens, S slots, A answers, C candidates, L tokens of a branch, G cached segments, D width.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int32
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from recollect.errors import ModelError, PromptError
+from recollect.model.answer_head import answer_logits
+from recollect.model.attention import PLAN, AttentionPlan
+from recollect.model.cache import AppendPlan, CascadePlan, TrunkCache
+from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
+from recollect.prompt.branches import Branches
+from recollect.prompt.growth import attach, extend, require_no_leaves
+from recollect.prompt.packing import Packed, pack
+from recollect.prompt.tree import PromptTree
+
+__all__ = ["LanguageModel"]
+
+_CHUNK_TOKENS = 2048  # branch tokens computed together
+
+
+class LanguageModel(nn.Module):
+    """Answer prompt trees with a causal language model.
+
+    Parameters
+    ----------
+    causal
+        A causal language model of `transformers`, which is set to our attention function where it allows that.
+    answers
+        Token id of each answer, such as yes and no.
+    channel
+        Gives the input vectors of soft tokens: ``channel(items: Int[T'], features: Float[T', F],
+        embedded: Float[T', D]) -> Float[T', D]``. None if items enter as text alone.
+
+    Raises
+    ------
+    ModelError
+        If the backbone cannot show prompt trees.
+    """
+
+    answers: Tensor
+
+    def __init__(self, causal: PreTrainedModel, *, answers: Sequence[int], channel: nn.Module | None = None) -> None:
+        super().__init__()
+        self.causal = causal
+        self.channel = channel
+        self.register_buffer("answers", torch.tensor(list(answers), device=causal.device), persistent=False)
+        self.pluggable = plug_attention(causal)
+        require_tree_support(causal, self.answers)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the backbone's weights are."""
+        return self.causal.device
+
+    @property
+    def span_limit(self) -> int:
+        """How many positions the backbone can look across."""
+        return span_limit(self.causal.config.get_text_config())
+
+    def forward(self, packed: Packed) -> Float[Tensor, "S A"]:
+        """Compute the answer logits at every slot of a packed batch.
+
+        Parameters
+        ----------
+        packed
+            Trees in rows; logits come in the order of ``packed.slots``.
+
+        Raises
+        ------
+        ModelError
+            If a tree reaches farther than the backbone can look, or holds soft tokens without an item channel.
+        """
+        embedded = self._embed(packed.tokens, packed.items, packed.features)
+        mask = self._added_mask(packed.mask)
+        hidden = self._body(embedded, packed.positions, mask=mask[:, None])
+        rows, tokens = torch.from_numpy(packed.slots.astype(np.int64)).to(self.device).unbind(1)
+        return answer_logits(self.causal, hidden[rows, tokens], self.answers)
+
+    @torch.inference_mode()
+    def append(
+        self, cache: TrunkCache, delta: PromptTree, *, sees: Bool[np.ndarray, "N G"] | None = None
+    ) -> TrunkCache:
+        """Extend a trunk by new segments, computing the new tokens only.
+
+        Parameters
+        ----------
+        cache
+            What is there already; `TrunkCache.empty()` to begin. It stays valid.
+        delta
+            The new segments, all shared; ``delta.sees`` says how they see each other.
+        sees
+            Which cached segments each new one sees; None means all.
+
+        Raises
+        ------
+        PromptError
+            If the delta has leaves, or ``sees`` does not fit.
+        ModelError
+            As `forward`.
+        """
+        relation = _checked_relation(cache, delta, sees)
+        ends = np.cumsum(delta.segment_lengths())
+        highest = np.maximum.reduceat(delta.positions, np.r_[0, ends[:-1]]) + 1
+        reach = np.maximum.accumulate(np.r_[cache.next_position, highest])[1:]
+        grown = (
+            np.r_[cache.ends, cache.length + ends].astype(np.int32),
+            np.r_[cache.reach, reach].astype(np.int32),
+        )
+        if not self.pluggable:
+            return TrunkCache(cache.store, *grown, tree=extend(cache.tree, delta, sees=relation))
+        store = cache.store.room_for(len(delta), after=cache.length)
+        seen = np.concatenate([cache.token_view(relation)[delta.segment], delta.mask()], axis=1)
+        mask = None if _is_plain(seen) else self._added_mask(seen)[None, None]
+        embedded = self._embed(delta.tokens[None], delta.items[None], delta.features[None])
+        with evaluating(self):
+            self._body(embedded, delta.positions[None], plan=AppendPlan(store, cache.length, mask))
+        return TrunkCache(store, *grown)
+
+    @torch.inference_mode()
+    def score(
+        self,
+        cache: TrunkCache,
+        branches: Branches,
+        *,
+        sees: Bool[np.ndarray, " G"] | None = None,
+        chunk: int | None = None,
+    ) -> Float[Tensor, "C A"]:
+        """Compute the answer logits of every branch against a warm trunk, which is never copied per branch.
+
+        Parameters
+        ----------
+        cache
+            The trunk.
+        branches
+            The candidates.
+        sees
+            Which cached segments the branches see; None means all.
+        chunk
+            Candidates computed together; chosen by memory if None. It changes no answer.
+
+        Raises
+        ------
+        ModelError
+            As `forward`.
+        """
+        visible = np.ones(cache.segment_count, np.bool_) if sees is None else sees
+        _check_relation(visible, (cache.segment_count,))
+        length = max(1, branches.tokens.shape[1])
+        size = chunk or max(1, _CHUNK_TOKENS // length)
+        chunks = [branches.take(slice(start, start + size)) for start in range(0, len(branches), size)]
+        with evaluating(self):
+            if self.pluggable:
+                plan = CascadePlan(self._visible_trunk(cache, visible))
+                logits = [self._score_chunk(part, plan) for part in chunks]
+            else:
+                logits = [self(pack([attach(cache.tree, part, sees=visible)])) for part in chunks]
+        empty = torch.zeros((0, self.answers.shape[0]), device=self.device)
+        return torch.cat([empty, *logits])
+
+    def _score_chunk(self, part: Branches, plan: CascadePlan) -> Float[Tensor, "C A"]:
+        """Compute some branches, each one row of a batch."""
+        embedded = self._embed(part.tokens, part.items, part.features)
+        same = bool((part.positions == part.positions[:1]).all())
+        hidden = self._body(embedded, part.positions[:1] if same else part.positions, plan=plan)
+        slots = self._tensor(part.slots).long()
+        return answer_logits(self.causal, hidden[torch.arange(len(part), device=self.device), slots], self.answers)
+
+    def _visible_trunk(self, cache: TrunkCache, visible: Bool[np.ndarray, " G"]) -> list[tuple[Tensor, Tensor]]:
+        """View the trunk's keys and values of each layer; copied once if a part of it is hidden."""
+        layers = [cache.store.read(layer, cache.length) for layer in range(len(cache.store.keys))]
+        if visible.all():
+            return layers
+        kept = self._tensor(np.flatnonzero(cache.token_view(visible[None])[0]))
+        return [(keys.index_select(2, kept), values.index_select(2, kept)) for keys, values in layers]
+
+    def _embed(
+        self,
+        tokens: Int32[np.ndarray, "B T"],
+        items: Int32[np.ndarray, "B T"],
+        features: Float32[np.ndarray, "B T F"],
+    ) -> Float[Tensor, "B T D"]:
+        """Look up input vectors, and let the item channel give those of soft tokens.
+
+        Raises
+        ------
+        ModelError
+            If there are soft tokens without an item channel.
+        """
+        embedded = cast(Tensor, self.causal.get_input_embeddings()(self._tensor(tokens)))
+        where = np.flatnonzero(items >= 0)
+        if where.size == 0:
+            return embedded
+        if self.channel is None:
+            raise ModelError(
+                what="the prompt holds soft item tokens, but the model has no item channel",
+                got=f"{where.size} soft tokens",
+                expected="text tokens only",
+                do="give the language model an item channel, or choose a layout that prints titles",
+            )
+        flat, index = embedded.flatten(0, 1), self._tensor(where)
+        codes = self._tensor(items.reshape(-1)[where])
+        numbers = self._tensor(features.reshape(items.size, features.shape[-1])[where]).to(flat.dtype)
+        soft = cast(Tensor, self.channel(codes, numbers, flat[index]))
+        return flat.index_copy(0, index, soft.to(flat.dtype)).view_as(embedded)
+
+    def _body(
+        self,
+        embedded: Float[Tensor, "B T D"],
+        positions: Int32[np.ndarray, "#B T"],
+        *,
+        mask: Tensor | None = None,
+        plan: AttentionPlan | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """Run the backbone without its output layer.
+
+        Raises
+        ------
+        ModelError
+            If a position lies farther than the backbone can look.
+        """
+        farthest = int(positions.max(initial=0))
+        if farthest >= self.span_limit:
+            raise ModelError(
+                what="a prompt reaches farther than the backbone can look",
+                got=f"position {farthest}",
+                expected=f"positions below {self.span_limit}",
+                do="show fewer events, or choose a backbone with a longer context",
+            )
+        if mask is None:  # the plan knows what sees what; this keeps transformers from building a mask of its own
+            mask = embedded.new_zeros((1, 1, 1, 1))
+        output = self.causal.base_model(
+            inputs_embeds=embedded,
+            attention_mask=mask,
+            position_ids=self._tensor(positions).long(),
+            use_cache=False,
+            **({} if plan is None else {PLAN: plan}),
+        )
+        return cast(Tensor, output.last_hidden_state)
+
+    def _added_mask(self, seen: Bool[np.ndarray, "*B Q K"]) -> Float[Tensor, "*B Q K"]:
+        """Turn visibility into numbers that are added to attention scores, in the type of those scores."""
+        kind = self.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.causal.dtype
+        hidden = ~self._tensor(seen)
+        return torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill_(hidden, torch.finfo(dtype).min)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        """Bring an array to the backbone's device."""
+        return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
+
+
+def _checked_relation(
+    cache: TrunkCache, delta: PromptTree, sees: Bool[np.ndarray, "N G"] | None
+) -> Bool[np.ndarray, "N G"]:
+    """Fill in and check which cached segments the new ones see."""
+    require_no_leaves(delta)
+    shape = (delta.segment_count, cache.segment_count)
+    relation = np.ones(shape, np.bool_) if sees is None else sees
+    _check_relation(relation, shape)
+    return relation
+
+
+def _check_relation(relation: Bool[np.ndarray, "..."], shape: tuple[int, ...]) -> None:
+    if relation.shape != shape or relation.dtype != np.bool_:
+        raise PromptError(
+            what="'sees' does not fit the cache",
+            got=f"{relation.dtype} of shape {relation.shape}",
+            expected=f"bool of shape {shape}",
+            do="give one column per cached segment",
+        )
+
+
+def _is_plain(seen: Bool[np.ndarray, "L P"]) -> bool:
+    """Tell whether attention needs no mask: one token that sees all, or a causal start."""
+    length, total = seen.shape
+    return bool(seen.all()) if length == 1 else length == total and np.array_equal(seen, np.tri(length, dtype=np.bool_))

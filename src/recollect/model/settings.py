@@ -1,0 +1,61 @@
+"""What a recipe may say about the model: sizes of backbone and item channel, and how they are tuned. No torch here."""
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class NanoShape(BaseModel):
+    """Set the size of the decoder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    width: int = Field(default=128, ge=8)
+    layers: int = Field(default=3, ge=1)
+    heads: int = Field(default=4, ge=1)
+    key_value_heads: int = Field(default=2, ge=1)
+    feed_forward: int = Field(default=256, ge=8)
+    vocabulary: int = Field(default=2048, ge=261)
+    positions: int = Field(default=8192, ge=64)
+
+    @model_validator(mode="after")
+    def _divides(self) -> "NanoShape":
+        if self.width % (2 * self.heads) or self.heads % self.key_value_heads:
+            raise ValueError(
+                f"width={self.width} must be an even multiple of heads={self.heads}, and heads a multiple of "
+                f"key_value_heads={self.key_value_heads}"
+            )
+        return self
+
+
+class ChannelSettings(BaseModel):
+    """Set the size of the item channel and what tuning hides of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: int = Field(default=256, ge=8)
+    learned: bool = True
+    cold: float = Field(default=0.3, ge=0, le=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
+class TuningSettings(BaseModel):
+    """Set the objective, the optimiser and when to stop.
+
+    The loss is the mean cross-entropy of all answers plus `within` times the mean pairwise loss inside each window,
+    which asks a person's likes to stand above the same person's dislikes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int = Field(default=6, ge=1)
+    batch_tokens: int = Field(default=16_384, ge=64)
+    rate: float = Field(default=2e-3, gt=0)
+    warmup: int = Field(default=50, ge=1)
+    floor: float = Field(default=0.05, ge=0, le=1)
+    weight_decay: float = Field(default=0.1, ge=0)
+    clip: float = Field(default=1.0, gt=0)
+    hidden_events: float = Field(default=0.1, ge=0, le=1)
+    within: float = Field(default=0.3, ge=0)
+    averaging: float = Field(default=0.998, ge=0, lt=1)
+    patience: int = Field(default=2, ge=1)
+    selection_rows: int = Field(default=20_000, ge=0)
+    checkpoint_seconds: float = Field(default=60, gt=0)

@@ -1,0 +1,164 @@
+"""Recipes: a paper as one TOML file, read and checked.
+
+A recipe says what the model is shown, where it must answer, and what is tuned; every table of the file belongs to the
+room that acts on it, and its settings class lives there. It decides the order in which values win: `--set`, then the
+preset (a table `[presets.NAME.…]` of the same file), then the file, then the defaults.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from recollect.context.evidence import HistoryView
+from recollect.context.vectors import VectorSettings
+from recollect.data.past import PastRule
+from recollect.errors import UsageError
+from recollect.model.settings import ChannelSettings, NanoShape, TuningSettings
+from recollect.prompt.stream import StreamSettings
+
+
+class PastSettings(BaseModel):
+    """Set which earlier events count as known (`recollect.data.past.PastRule`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ties: Literal["exclude", "order"] = "exclude"
+    delay: int = 0
+
+    def rule(self) -> PastRule:
+        """Return the rule."""
+        return PastRule(ties=self.ties, delay=self.delay)
+
+
+class Recipe(BaseModel):
+    """Hold one method as values."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str
+    source: str
+    past: PastSettings = PastSettings()
+    history: HistoryView = HistoryView()
+    layout: StreamSettings = StreamSettings()
+    vectors: VectorSettings = VectorSettings()
+    channel: ChannelSettings = ChannelSettings()
+    backbone: NanoShape = NanoShape()
+    tuning: TuningSettings = TuningSettings()
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with recollect."""
+    return sorted(file.name.removesuffix(".toml") for file in _shelf().iterdir() if file.name.endswith(".toml"))
+
+
+def load_recipe(name: str, *, preset: str | None = None, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by name or file, and apply a preset and single values.
+
+    Parameters
+    ----------
+    name : str
+        A name of `recipe_names`, or the path of a TOML file.
+    preset : str, optional
+        A table under `[presets]` of the recipe.
+    overrides : sequence of str
+        Texts such as ``tuning.epochs=3``; the value is read as TOML, else as text.
+
+    Raises
+    ------
+    UsageError
+        If there is no such recipe or preset, or a value does not fit.
+
+    Examples
+    --------
+    >>> load_recipe("stream", overrides=["tuning.epochs=3"]).tuning.epochs
+    3
+    """
+    document = _read(name)
+    presets = cast(dict[str, dict[str, Any]], document.pop("presets", {}))
+    if preset is not None and preset not in presets:
+        raise UsageError(
+            "a preset that the recipe does not have", got=preset, expected=f"one of {sorted(presets)}", do="choose one"
+        )
+    _merge(document, presets.get(preset or "", {}))
+    for text in overrides:
+        _merge(document, _parse_override(text))
+    return parse_recipe(document, where=name)
+
+
+def parse_recipe(document: dict[str, Any], *, where: str) -> Recipe:
+    """Check a recipe's values.
+
+    Raises
+    ------
+    UsageError
+        If a value is unknown, missing or out of range; the message names it.
+    """
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(
+            f"a value of the recipe {where} does not fit",
+            got=f"{'.'.join(map(str, first['loc']))} = {first['input']!r}",
+            expected=first["msg"],
+            do="correct the file or the --set option; `recollect tune --help` shows an example",
+        ) from error
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """Write a recipe as TOML that `load_recipe` reads back to an equal value."""
+    tables = recipe.model_dump(mode="json")
+    plain = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in tables.items() if not isinstance(value, dict)]
+    for key, table in tables.items():
+        if isinstance(table, dict):
+            rows = cast(dict[str, Any], table).items()
+            plain += ["", f"[{key}]", *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in rows)]
+    return "\n".join(plain) + "\n"
+
+
+def _read(name: str) -> dict[str, Any]:
+    shipped = _shelf() / f"{name}.toml"
+    file = Path(name)
+    if not shipped.is_file() and not file.is_file():
+        raise UsageError(
+            "no such recipe", got=name, expected=f"one of {recipe_names()} or a TOML file", do="check the name"
+        )
+    text = shipped.read_text(encoding="utf-8") if shipped.is_file() else file.read_text(encoding="utf-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError("a recipe that is not TOML", got=error, expected="valid TOML", do=f"correct {name}") from error
+
+
+def _parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise UsageError("a value to set without a name", got=text, expected="KEY=VALUE", do="write tuning.epochs=3")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    return parsed
+
+
+def _merge(document: dict[str, Any], more: dict[str, Any]) -> None:
+    """Write values over a document, table by table."""
+    for key, value in more.items():
+        if isinstance(value, dict) and isinstance(document.get(key), dict):
+            _merge(document[key], cast(dict[str, Any], value))
+        else:
+            document[key] = value
+
+
+def _shelf() -> Any:
+    return resources.files("recollect") / "recipes"

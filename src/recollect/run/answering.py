@@ -1,0 +1,120 @@
+"""Answer rows of a log: the offline twin of serving, over the same evidence, layout and language model.
+
+Each row is a slot of a tree that shows exactly what serving would have shown at that moment (`Context.replay_windows`),
+so many rows of one user share one pass. It decides the size of a batch, which has no influence on any answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+
+from recollect.context.evidence import Context, Evidence
+from recollect.run.tuned import TunedModel
+from recollect.prompt.packing import Packed, pack, plan_batches
+from recollect.prompt.stream import StreamLayout
+from recollect.prompt.tree import PromptTree
+
+_BATCH_TOKENS = 16_384
+_AT_ONCE = 512  # trees laid out before they are grouped by length
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class RowAnswerer:
+    """Give the probability of a like for rows of one log; satisfies `recollect.evaluation.replay.Scorer`.
+
+    Parameters
+    ----------
+    tuned : TunedModel
+        Set to the catalog of the log.
+    context : Context
+        Of the log.
+    layout : StreamLayout
+        Of the catalog and its users.
+    blind : bool
+        Whether the user's events are hidden, which leaves profile, item and item statistics.
+    told : callable, optional
+        Is told the number of rows answered so far.
+    """
+
+    tuned: TunedModel
+    context: Context
+    layout: StreamLayout
+    blind: bool = False
+    told: Callable[[int], None] | None = None
+
+    def blinded(self) -> RowAnswerer:
+        """Return the same answerer without the user's events."""
+        return replace(self, blind=True)
+
+    def telling(self, told: Callable[[int], None]) -> RowAnswerer:
+        """Return the same answerer, which tells how many rows are answered so far."""
+        return replace(self, told=told)
+
+    def score(self, rows: Int64[np.ndarray, " R"]) -> Float64[np.ndarray, " R"]:
+        """Return the probability of a like for each row, in the order given.
+
+        Raises
+        ------
+        LeakError
+            If a row would see an event of its own instant or later.
+        """
+        answered = np.full(len(self.context.log), np.nan)
+        done = 0
+        model = self.tuned.language_model.eval()
+        with torch.inference_mode():
+            for packed in self._batches(rows):
+                logits = model(packed).double().numpy()
+                answered[packed.slot_rows] = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+                done += len(packed.slot_rows)
+                if self.told is not None:
+                    self.told(done)
+        return answered[rows]
+
+    def _batches(self, rows: Int64[np.ndarray, " R"]) -> Iterator[Packed]:
+        windows = self.context.replay_windows(rows, self.tuned.recipe.history)
+        if self.blind:
+            windows = map(_blinded, windows)
+        yield from pack_in_groups((self.layout.tree(window) for window in windows), tokens=_BATCH_TOKENS)
+
+
+def pack_in_groups(trees: Iterable[PromptTree], *, tokens: int) -> Iterator[Packed]:
+    """Pack a stream of trees, grouped by length a few hundred at a time.
+
+    Parameters
+    ----------
+    trees
+        Prompt trees.
+    tokens
+        Tokens of one batch, padding included.
+    """
+    waiting: list[PromptTree] = []
+    for tree in trees:
+        waiting.append(tree)
+        if len(waiting) == _AT_ONCE:
+            yield from _pack_all(waiting, tokens)
+            waiting = []
+    yield from _pack_all(waiting, tokens)
+
+
+def _pack_all(trees: list[PromptTree], tokens: int) -> Iterator[Packed]:
+    for group in plan_batches(np.array([len(tree) for tree in trees], np.int64), tokens=tokens):
+        yield pack([trees[number] for number in group])
+
+
+def _blinded(evidence: Evidence) -> Evidence:
+    """Show only the asked events, and let none of them see another."""
+    kept = evidence.asked
+    return replace(
+        evidence,
+        rows=evidence.rows[kept],
+        items=evidence.items[kept],
+        labels=evidence.labels[kept],
+        features=evidence.features[kept],
+        sees=np.zeros(int(kept.sum()), np.int32),
+        asked=np.ones(int(kept.sum()), np.bool_),
+    )

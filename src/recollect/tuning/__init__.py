@@ -1,0 +1,1 @@
+"""Tuning in context: a split and a recipe become a run."""

@@ -1,0 +1,82 @@
+"""Help pages: the exact text, kept as golden files and as docs/cli.md, and that asking for help costs little.
+
+RECOLLECT_GOLDEN=1 writes the files anew.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from recollect.cli.app import COMMANDS
+
+GOLDEN = Path(__file__).parent / "golden"
+MANUAL = Path(__file__).parents[2] / "docs" / "cli.md"
+PAGES = {"recollect": ["--help"], **{verb: [verb, "--help"] for verb in COMMANDS}}
+HEAVY = {"matplotlib", "numpy", "polars", "scipy", "sklearn", "torch", "transformers"}
+
+INTRODUCTION = """# Command line
+
+The help pages, as `recollect COMMAND --help` shows them; a test keeps this page equal to them.
+
+Results go to stdout and talk goes to stderr. Every reading command takes `--json`. Exit codes: 0 fine, 2 usage, 3 data,
+4 model, 5 environment, 130 interrupted, 1 a fault of recollect itself (`RECOLLECT_DEBUG=1` then shows where).
+"""
+
+
+def tidy(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
+
+
+def compare(path: Path, text: str) -> None:
+    if os.environ.get("RECOLLECT_GOLDEN"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def pages(recollect) -> dict[str, str]:
+    finished = {name: recollect(*arguments) for name, arguments in PAGES.items()}
+    assert {name: page.returncode for name, page in finished.items()} == dict.fromkeys(PAGES, 0)
+    return {name: tidy(page.stdout) for name, page in finished.items()}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_help_page_is_the_golden_one(name, pages):
+    compare(GOLDEN / f"{name}.txt", pages[name])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_help_page_has_an_example(name, pages):
+    verb = "" if name == "recollect" else name
+    assert f"recollect {verb}".strip() in pages[name].partition("Examples:")[2]
+
+
+def test_manual_holds_every_page(pages):
+    sections = [f"## {name}\n\n```text\n{page}```\n" for name, page in pages.items()]
+    compare(MANUAL, "\n".join([INTRODUCTION, *sections]))
+
+
+def test_no_golden_page_is_left_over():
+    assert {path.stem for path in GOLDEN.glob("*.txt")} == set(PAGES)
+
+
+HELP_IN_PROCESS = """
+import contextlib, sys, recollect.cli.app as app
+sys.argv = ["recollect", "tune", "--help"]
+with contextlib.suppress(SystemExit): app.main()
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["import recollect", "import recollect.cli.app as app; app.build()", HELP_IN_PROCESS],
+    ids=["import", "frame", "help"],
+)
+def test_help_and_import_load_nothing_heavy(program):
+    report = f"{program}\nimport sys; print(sorted({HEAVY!r} & set(sys.modules)))"
+    finished = subprocess.run([sys.executable, "-c", report], capture_output=True, check=True, encoding="utf-8")
+    assert finished.stdout.splitlines()[-1] == "[]"
