@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from recollect.model.language_model import LanguageModel
 
 ANSWERS = (7, 11)
 
-_SIZES = {
+_SIZES: dict[str, Any] = {
     "vocab_size": 61,
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -40,8 +41,8 @@ _SIZES = {
     "eos_token_id": 0,
     "pad_token_id": 0,
 }
-_GROUPED = _SIZES | {"num_key_value_heads": 2}
-_OLDER = {
+_GROUPED: dict[str, Any] = _SIZES | {"num_key_value_heads": 2}
+_OLDER: dict[str, Any] = {
     "vocab_size": 61,
     "n_embd": 32,
     "n_layer": 2,

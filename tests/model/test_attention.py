@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from recollect.errors import ModelError
+from recollect.model import attention
 from recollect.model.attention import attend, attend_cascade, attention_forward
 
 
@@ -27,9 +28,7 @@ def test_cascade_is_one_softmax(length: int, trunk: int, heads: int, cap: float 
     query = 3 * draw(5, heads, length, 8, seed=1)
     key, value = 3 * draw(5, 2, length, 8, seed=2), draw(5, 2, length, 8, seed=3)
     trunk_key, trunk_value = 3 * draw(1, 2, trunk, 8, seed=4), draw(1, 2, trunk, 8, seed=5)
-    got = attend_cascade(
-        query, key, value, trunk_key=trunk_key, trunk_value=trunk_value, scaling=0.3, softcap=cap
-    )
+    got = attend_cascade(query, key, value, trunk_key=trunk_key, trunk_value=trunk_value, scaling=0.3, softcap=cap)
     mask = torch.cat([torch.ones(length, trunk), torch.ones(length, length).tril()], dim=1).bool()
     keys = torch.cat([trunk_key.expand(5, -1, -1, -1), key], dim=2)
     values = torch.cat([trunk_value.expand(5, -1, -1, -1), value], dim=2)
@@ -50,9 +49,18 @@ def test_attend_under_a_mask_or_causally(cap: float | None):
     mask = torch.ones(5, 5, dtype=torch.bool).tril()
     expected = by_definition(query, key, value, mask, cap=cap)
     added = torch.zeros(5, 5).masked_fill(~mask, float("-inf"))
-    for options in ({"causal": True}, {"mask": mask}, {"mask": added}):
-        got = attend(query, key, value, scaling=0.3, softcap=cap, **options)
+    for causal, given in ((True, None), (False, mask), (False, added)):
+        got = attend(query, key, value, scaling=0.3, softcap=cap, causal=causal, mask=given)
         torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_both_ways_give_one_output_and_one_log_sum_exp(causal: bool):
+    query, key, value = (draw(2, 4, 5, 8, seed=n) for n in range(3))
+    fast = attention._attend_with_lse(query, key, value, scaling=0.3, softcap=None, causal=causal)
+    mask = attention._additive(None, query, causal=causal)
+    plain = attention._attend_explicitly(query, key, value, mask=mask, scaling=0.3, cap=None)
+    torch.testing.assert_close(fast, plain, rtol=0, atol=1e-5)
 
 
 def test_terms_that_we_do_not_know_are_refused():

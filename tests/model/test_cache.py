@@ -1,6 +1,7 @@
 """A warm trunk answers as if everything had been encoded anew, and no cache changes under its holder."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from recollect.prompt.growth import attach, extend
 from recollect.prompt.packing import pack
 from recollect.prompt.tree import PromptTree, Segment, join_segments
 
-EXACT = {"rtol": 0, "atol": 1e-5}
+EXACT: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 Models = Callable[[str], LanguageModel]
 Stock = Callable[[str, np.ndarray], np.ndarray]
 
@@ -38,7 +39,9 @@ def warm(model: LanguageModel, *parts: PromptTree) -> TrunkCache:
     return cache
 
 
-def packed_scores(model: LanguageModel, trunk: PromptTree | None, branches: Branches, **options: np.ndarray) -> np.ndarray:
+def packed_scores(
+    model: LanguageModel, trunk: PromptTree | None, branches: Branches, **options: np.ndarray
+) -> np.ndarray:
     with torch.inference_mode():
         return model(pack([attach(trunk, branches, **options)])).numpy()
 
@@ -73,9 +76,7 @@ def test_incremental_equals_from_scratch(family: str, delta: PromptTree, languag
 def test_token_by_token_or_all_at_once(language_model: Models, lengths: list[int], seed: int):
     model, random = language_model("qwen3"), np.random.default_rng(seed)
     starts = np.cumsum([0, *lengths])
-    parts = [
-        join_segments([Segment(words(seed + n, count), start=int(starts[n]))]) for n, count in enumerate(lengths)
-    ]
+    parts = [join_segments([Segment(words(seed + n, count), start=int(starts[n]))]) for n, count in enumerate(lengths)]
     sees = [random.random((1, n)) < 0.6 for n in range(len(parts))]
     cache, tree = TrunkCache.empty(), None
     for part, seen in zip(parts, sees, strict=True):
@@ -131,9 +132,7 @@ def test_branches_may_start_at_positions_of_their_own(named_family: str, languag
 def test_a_trunk_may_be_empty_and_candidates_too(family: str, language_model: Models):
     model = language_model(family)
     branches = Branches.of(words(11, 3, 2), start=0)
-    np.testing.assert_allclose(
-        model.score(TrunkCache.empty(), branches), packed_scores(model, None, branches), **EXACT
-    )
+    np.testing.assert_allclose(model.score(TrunkCache.empty(), branches), packed_scores(model, None, branches), **EXACT)
     assert model.score(warm(model, TRUNK), Branches.of(words(0, 0, 2), start=9)).shape == (0, 2)
 
 
@@ -157,9 +156,7 @@ def test_cropping_takes_back_an_append(family: str, language_model: Models):
     trunk = warm(model, TRUNK)
     grown = model.append(trunk, TIED)
     branches = Branches.of(words(15, 3, 1), start=9)
-    torch.testing.assert_close(
-        model.score(grown.crop(2), branches), model.score(trunk, branches), rtol=0, atol=1e-6
-    )
+    torch.testing.assert_close(model.score(grown.crop(2), branches), model.score(trunk, branches), rtol=0, atol=1e-6)
     assert (grown.crop(2).length, grown.crop(2).next_position) == (9, 9)
     assert grown.crop(0).length == 0
     with pytest.raises(ModelError, match="0 to 4"):

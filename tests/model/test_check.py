@@ -1,6 +1,7 @@
 """A backbone is judged by what it does."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from recollect.errors import ModelError
 from recollect.model.check import span_limit
 from recollect.model.language_model import LanguageModel
 
-SIZES = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1}
+SIZES: dict[str, Any] = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 1}
 
 
 def test_who_can_be_plugged(family: str, language_model: Callable[[str], LanguageModel]):
@@ -24,8 +25,8 @@ def test_a_backbone_without_attention_is_refused():
 
 def test_a_head_that_treats_logits_in_a_way_of_its_own_is_refused():
     class Shifted(GPT2LMHeadModel):
-        def forward(self, *args: object, **kwargs: object) -> object:
-            output = super().forward(*args, **kwargs)
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            output: Any = super().forward(*args, **kwargs)
             output.logits = output.logits + 1
             return output
 
@@ -47,7 +48,7 @@ def test_span_limit_takes_the_narrowest():
     class Config:
         max_position_embeddings = 100
         sliding_window = 40
-        layer_types = ("full_attention", "full_attention")
+        layer_types: tuple[str, ...] = ("full_attention", "full_attention")
 
     assert span_limit(Config) == 100
     Config.layer_types = ("full_attention", "sliding_attention")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from recollect.model.language_model import LanguageModel
 from recollect.prompt.packing import pack
 from recollect.prompt.tree import NO_ITEM, PromptTree, Segment, join_segments
 
-EXACT = {"rtol": 0, "atol": 1e-5}
+EXACT: dict[str, Any] = {"rtol": 0, "atol": 1e-5}
 Models = Callable[[str], LanguageModel]
 Stock = Callable[[str, np.ndarray], np.ndarray]
 
@@ -66,11 +67,11 @@ def test_packed_equals_one_by_one(family: str, language_model: Models, stock: St
 
 @settings(max_examples=25)
 @given(st.lists(plans(), min_size=1, max_size=4))
-def test_any_forest_of_any_trees_packs_exactly(language_model: Models, stock: Stock, forest: list[tuple]):
+def test_any_forest_of_any_trees_packs_exactly(
+    language_model: Models, stock: Stock, forest: list[tuple[int, list[int], int]]
+):
     batch = [random_tree(seed, parents=parents, leaves=leaves) for seed, parents, leaves in forest]
-    np.testing.assert_allclose(
-        answers(language_model("qwen3"), batch), one_by_one("qwen3", stock, batch), **EXACT
-    )
+    np.testing.assert_allclose(answers(language_model("qwen3"), batch), one_by_one("qwen3", stock, batch), **EXACT)
 
 
 def test_neighbours_row_length_and_padding_change_nothing(named_family: str, language_model: Models):
@@ -124,7 +125,7 @@ def test_every_slot_takes_part_in_the_gradient(named_family: str, language_model
     model = language_model(named_family)
     tree = random_tree(3, parents=[-1, 0, 1, 1], leaves=2)
     logits = model(pack([tree]))
-    embedding = model.causal.get_input_embeddings().weight
+    embedding = cast(torch.Tensor, model.causal.get_input_embeddings().weight)
     slopes = [torch.autograd.grad(logits[n, 0], embedding, retain_graph=True)[0] for n in range(len(logits))]
     for number, slope in enumerate(slopes):
         assert slope[tree.tokens[tree.slots[number]]].abs().sum() > 0
@@ -162,16 +163,18 @@ def soft_tree() -> PromptTree:
 def test_soft_tokens_enter_through_the_item_channel(named_family: str, language_model: Models):
     torch.manual_seed(0)
     plain = language_model(named_family)
-    model = LanguageModel(plain.causal, answers=plain.answers.tolist(), channel=Doubling())
+    channel = Doubling()
+    model = LanguageModel(plain.causal, answers=plain.answers.tolist(), channel=channel)
     tree = soft_tree()
     inputs = plain.causal.get_input_embeddings()(torch.from_numpy(tree.tokens)).detach()
-    inputs[[0, -1]] = 2 * inputs[[0, -1]] + model.channel.own(torch.tensor([2, 3])) + 2
+    inputs[[0, -1]] = 2 * inputs[[0, -1]] + channel.own(torch.tensor([2, 3])) + 2
     path = np.flatnonzero(tree.mask()[-1])
     with torch.inference_mode():
         stock = plain.causal(inputs_embeds=inputs[None, path]).logits[0, -1, list(plain.answers)]
     np.testing.assert_allclose(answers(model, [tree])[-1], stock.numpy(), **EXACT)
     model(pack([tree]))[-1, 0].backward()
-    assert model.channel.own.weight.grad.abs().sum(1).gt(0).tolist() == [False, False, True, True]
+    assert channel.own.weight.grad is not None
+    assert channel.own.weight.grad.abs().sum(1).gt(0).tolist() == [False, False, True, True]
 
 
 def test_soft_tokens_without_a_channel_are_refused(language_model: Models):

@@ -15,6 +15,7 @@ from recollect import __version__
 from recollect.cli.edge import at_edge
 
 COMMANDS: Final = {
+    "demo": "demo",
     "import": "import_",
     "inspect": "inspect",
     "tune": "tune",

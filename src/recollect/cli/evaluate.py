@@ -6,7 +6,7 @@ import typer
 
 from recollect.cli.measures import show_measures
 from recollect.cli.options import AsJson, DataFolder, ProtocolName, RunFolder
-from recollect.cli.output import show
+from recollect.cli.output import show_json
 from recollect.cli.progress import shown_progress
 
 EXAMPLES: Final = """Examples:
@@ -36,6 +36,6 @@ def run(
     with shown_progress() as progress:
         result = evaluate(run_folder, dataset, protocol=protocol, part=part, progress=progress).result
     if as_json:
-        show(result.to_json())
+        show_json(result.to_json())
     else:
         show_measures(result)

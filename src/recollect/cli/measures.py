@@ -15,11 +15,11 @@ def show_measures(evaluation: "Evaluation") -> None:
     rows = [(row.name, *map(_text, row.cells), f"{row.coverage:,}") for row in table(evaluation)]
     title = (
         f"{evaluation.protocol}, {evaluation.part}: {evaluation.rows:,} rows in {evaluation.seconds:.1f} s; "
-        "in brackets 95 % intervals by user; * best"
+        "below each value its 95 % interval by user; * best"
     )
     show_table(rows, header=("", *TITLES.values(), "users in UAUC"), title=title)
 
 
 def _text(cell: "Cell") -> str:
-    interval = f" [{cell.interval}]" if cell.interval else ""
-    return f"{cell.value}{'*' if cell.best else ' '}{interval}"
+    value = f"* {cell.value}" if cell.best else cell.value
+    return f"{value}\n{cell.interval}" if cell.interval else value

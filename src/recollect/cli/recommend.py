@@ -9,7 +9,7 @@ from recollect.cli.options import AsJson, DataFolder, RunFolder
 from recollect.cli.output import show, show_json, show_table
 
 if TYPE_CHECKING:
-    from recollect.rank.recommender import Ranking
+    from recollect.rank.ranking import Ranking
 
 EXAMPLES: Final = """Examples:
 
@@ -53,6 +53,11 @@ def run(
 
 def _show(ranking: "Ranking") -> None:
     rows = [(f"{item.rank:>3}", f"{item.score:.3f}", item.title, f"({item.item})") for item in ranking.items]
+    trace = ranking.trace
+    show(
+        f"user {trace.user} at {format_time(trace.time)}: {trace.known:,} events known, {trace.shown:,} shown, "
+        f"{trace.candidates:,} candidates, {trace.milliseconds:.0f} ms"
+    )
     show_table(rows)
     for item in ranking.items:
         if item.reasons:

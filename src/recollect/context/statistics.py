@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, Int64
+from jaxtyping import Bool, Float32, Int32, Int64
+from scipy.special import expit, logit
 
 from recollect.data.log import EventLog
 
@@ -108,7 +109,7 @@ class ItemStatistics:
         """Turn numbers of ratings and likes into features, as not yet answered."""
         mean = (likes + PSEUDO_COUNT * self.prior) / (count + PSEUDO_COUNT)
         features = np.zeros((len(count), len(EVENT_FEATURES)), np.float32)
-        features[:, 0] = _log_odds(mean) - _log_odds(np.float64(self.prior))
+        features[:, 0] = logit(mean) - logit(self.prior)
         features[:, 1] = np.log1p(count) / 4
         return features
 
@@ -116,11 +117,8 @@ class ItemStatistics:
         self, features: Float32[np.ndarray, "K 4"], labels: Bool[np.ndarray, " K"]
     ) -> Float32[np.ndarray, "K 4"]:
         """Fill in what the answers add: twice the label less the item's mean at that moment, and a one."""
-        mean = 1 / (1 + np.exp(-(features[:, 0].astype(np.float64) + _log_odds(np.float64(self.prior)))))
+        mean = expit(features[:, 0].astype(np.float64) + logit(self.prior))
         filled = features.copy()
         filled[:, 2] = 2 * (labels - mean)
         filled[:, 3] = 1
         return filled
-
-def _log_odds(share: Float64[np.ndarray, "*K"] | np.float64) -> Float64[np.ndarray, "*K"]:
-    return np.log(share / (1 - share))

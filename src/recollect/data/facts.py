@@ -106,12 +106,7 @@ class Facts:
             ) from error
 
     def lines(self) -> tuple[str, ...]:
-        """Return the facts as lines for a person.
-
-        Examples
-        --------
-        The first line looks like ``movietweetings (format movietweetings, utf-8)``.
-        """
+        """Return the facts as lines for a person, the first like ``movietweetings (format movietweetings, utf-8)``."""
         first, last = (datetime.fromtimestamp(time, UTC).date() for time in (self.first_time, self.last_time))
         kept = "kept" if self.repeats_kept else "dropped, the first is kept"
         return (

@@ -96,7 +96,7 @@ class EventLog:
         DataError
             As the class does.
         """
-        order = np.lexsort((columns["item"], columns["user"], columns["time"]))
+        order = _order(columns["time"], columns["user"], columns["item"])
         for name, column in columns.items():
             if isinstance(column, np.ndarray):
                 columns[name] = column[order]
@@ -153,6 +153,16 @@ class EventLog:
             item_count=max(self.item_count, events.item_count),
             kinds=max(self.kinds, events.kinds, key=len),
         )
+
+
+def _order(time: np.ndarray, user: np.ndarray, item: np.ndarray) -> Int64[np.ndarray, "N"]:
+    """Return the stable order by (time, user, item); only instants that several events share need all three keys."""
+    order = np.argsort(time, kind="stable")
+    same = np.diff(time[order]) == 0
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same)) if len(same) else np.zeros(0, np.int64)
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((item[rows], user[rows], time[rows]))]
+    return order
 
 
 def _or_unknown(columns: dict[str, np.ndarray], name: str, example: np.ndarray, length: int) -> np.ndarray:

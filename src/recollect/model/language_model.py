@@ -48,6 +48,13 @@ class LanguageModel(nn.Module):
         Gives the input vectors of soft tokens: ``channel(items: Int[T'], features: Float[T', F],
         embedded: Float[T', D]) -> Float[T', D]``. None if items enter as text alone.
 
+    Attributes
+    ----------
+    span_limit
+        How many positions the backbone can look across.
+    pluggable
+        Whether `append` and `score` compute the new tokens only; if not, they give the same answers without the saving.
+
     Raises
     ------
     ModelError
@@ -61,6 +68,7 @@ class LanguageModel(nn.Module):
         self.causal = causal
         self.channel = channel
         self.register_buffer("answers", torch.tensor(list(answers), device=causal.device), persistent=False)
+        self.span_limit = span_limit(causal.config.get_text_config())
         self.pluggable = plug_attention(causal)
         require_tree_support(causal, self.answers)
 
@@ -68,11 +76,6 @@ class LanguageModel(nn.Module):
     def device(self) -> torch.device:
         """Where the backbone's weights are."""
         return self.causal.device
-
-    @property
-    def span_limit(self) -> int:
-        """How many positions the backbone can look across."""
-        return span_limit(self.causal.config.get_text_config())
 
     def forward(self, packed: Packed) -> Float[Tensor, "S A"]:
         """Compute the answer logits at every slot of a packed batch.
@@ -128,8 +131,8 @@ class LanguageModel(nn.Module):
         store = cache.store.room_for(len(delta), after=cache.length)
         seen = np.concatenate([cache.token_view(relation)[delta.segment], delta.mask()], axis=1)
         mask = None if _is_plain(seen) else self._added_mask(seen)[None, None]
-        embedded = self._embed(delta.tokens[None], delta.items[None], delta.features[None])
         with evaluating(self):
+            embedded = self._embed(delta.tokens[None], delta.items[None], delta.features[None])
             self._body(embedded, delta.positions[None], plan=AppendPlan(store, cache.length, mask))
         return TrunkCache(store, *grown)
 
@@ -153,10 +156,12 @@ class LanguageModel(nn.Module):
         sees
             Which cached segments the branches see; None means all.
         chunk
-            Candidates computed together; chosen by memory if None. It changes no answer.
+            Candidates computed together, which bounds memory; about two thousand tokens if None. It changes no answer.
 
         Raises
         ------
+        PromptError
+            If ``sees`` does not fit.
         ModelError
             As `forward`.
         """

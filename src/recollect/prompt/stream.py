@@ -67,7 +67,7 @@ class StreamLayout:
     settings: StreamSettings
     titles: Int32[np.ndarray, " N"]
     offsets: Int64[np.ndarray, " J"]
-    profiles: Sequence[Int32[np.ndarray, " P"]]
+    profiles: Sequence[Int32[np.ndarray, "_"]]
 
     @classmethod
     def of(cls, vocabulary: Vocabulary, catalog: Catalog, users: Users, settings: StreamSettings) -> StreamLayout:
@@ -140,8 +140,23 @@ class StreamLayout:
             slot_rows=events.slot_rows,
         )
 
-    def branches(self, items: Int32[np.ndarray, " C"], features: Float32[np.ndarray, "C F"], *, start: int) -> Branches:
-        """Lay out candidates, each starting at the position after the trunk and asked at its last token."""
+    def branches(
+        self, evidence: Evidence, items: Int32[np.ndarray, " C"], features: Float32[np.ndarray, "C E"]
+    ) -> Branches:
+        """Lay out candidates behind all shown events, each starting where they end and asked at its last token.
+
+        Parameters
+        ----------
+        evidence : Evidence
+            What the trunk shows.
+        items : Int32[C]
+            Item codes of the candidates.
+        features : Float32[C, E]
+            Their event features at the moment of the query, not answered.
+        """
+        person = np.repeat(evidence.person(np.array([len(evidence)], np.int32)), len(items), axis=0)
+        features = _together(features, person)
+        start = len(self._profile(evidence.user)) + int((self._item_lengths(evidence.items) + 1).sum())
         lengths = self._item_lengths(items)
         longest = int(lengths.max()) if len(items) else 1
         inside = np.arange(longest) < lengths[:, None]

@@ -166,9 +166,8 @@ def join_segments(shared: Sequence[Segment], leaves: Sequence[Segment] = ()) -> 
             expected="one or more segments of one or more tokens",
             do="leave empty segments out",
         )
-    width = max(part.features.shape[1] if part.features is not None else 0 for part in segments)
-    starts = np.cumsum([0, *lengths[:-1]])
-    slots = [(offset, *slot) for offset, part in zip(starts, segments, strict=True) for slot in part.slots]
+    width = max(0 if part.features is None else part.features.shape[1] for part in segments)
+    slots = _slots_of(segments)
     return PromptTree(
         tokens=np.concatenate([part.tokens for part in segments]).astype(np.int32),
         items=np.concatenate([_items_of(part) for part in segments]),
@@ -176,9 +175,19 @@ def join_segments(shared: Sequence[Segment], leaves: Sequence[Segment] = ()) -> 
         segment=np.repeat(np.arange(len(segments), dtype=np.int32), lengths),
         positions=np.concatenate([np.arange(p.start, p.start + len(p.tokens), dtype=np.int32) for p in segments]),
         sees=_relation(segments, len(shared)),
-        slots=np.array([start + offset for start, offset, _ in slots], dtype=np.int32),
-        slot_rows=np.array([row for _, _, row in slots], dtype=np.int64),
+        slots=slots[:, 0].astype(np.int32),
+        slot_rows=slots[:, 1],
     )
+
+
+def _slots_of(segments: Sequence[Segment]) -> Int64[np.ndarray, "A 2"]:
+    """List token and caller's key of each slot."""
+    found: list[tuple[int, int]] = []
+    start = 0
+    for part in segments:
+        found += [(start + offset, row) for offset, row in part.slots]
+        start += len(part.tokens)
+    return np.array(found, dtype=np.int64).reshape(-1, 2)
 
 
 def _items_of(part: Segment) -> Int32[np.ndarray, " T"]:

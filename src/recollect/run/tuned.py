@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 from recollect.context.item_vectors import UNSEEN, ItemVectors
 from recollect.context.vectors import TextEncoder
@@ -38,6 +39,8 @@ from recollect.recipe import Recipe, dump_recipe, load_recipe
 
 RUN_VERSION: Final = 1
 _CARD: Final = "run.json"
+
+logging.disable_progress_bar()  # reading and writing a small model is no news
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -36,6 +36,8 @@ class State:
     epoch: int = 0
     batch: int = 0
     step: int = 0
+    answered: int = 0
+    loss: float = 0.0
     best: float = math.inf
     best_epoch: int = -1
     losses: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
@@ -85,21 +87,20 @@ class TuningLoop:
     def _run_epoch(self, progress: Progress) -> None:
         """Take all steps of an epoch, then judge the averaged weights."""
         state, saved = self.state, time.monotonic()
-        answered, loss = 0, 0.0
-        done = state.epoch * len(self.epochs.rows)
+        before = state.epoch * len(self.epochs.rows)
         self.model.train()
         plan = self.epochs.plan(state.epoch)
         for batch in plan.batches(skip=state.batch):
-            loss_here = self._step(batch, batch_count=len(plan))
-            answered += len(batch.window)
-            loss += (loss_here - loss) * len(batch.window) / answered
+            loss = self._step(batch, batch_count=len(plan))
+            state.answered += len(batch.window)
+            state.loss += (loss - state.loss) * len(batch.window) / state.answered
             state.batch += 1
-            progress.advance(done + answered, epoch=state.epoch + 1, loss=loss)
+            progress.advance(before + state.answered, epoch=float(state.epoch + 1), loss=state.loss)
             if time.monotonic() - saved > self.settings.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
-        self._judge(loss)
-        state.epoch, state.batch = state.epoch + 1, 0
+        self._judge()
+        state.epoch, state.batch, state.answered, state.loss = state.epoch + 1, 0, 0, 0.0
         self._save()
 
     def _step(self, batch: Batch, *, batch_count: int) -> float:
@@ -134,13 +135,13 @@ class TuningLoop:
         for name, weight in self.model.state_dict().items():
             self.average[name].lerp_(weight, 1 - keep)
 
-    def _judge(self, loss: float) -> None:
+    def _judge(self) -> None:
         """Measure the averaged weights, and keep them if they are the best so far."""
         current = _copy(self.model)
         self.model.load_state_dict(self.average)
         judged = self.judge()
         self.model.load_state_dict(current)
-        facts = {"epoch": float(self.state.epoch + 1), "loss": loss}
+        facts = {"epoch": float(self.state.epoch + 1), "loss": self.state.loss}
         if judged is not None:
             facts["validation_log_loss"] = judged
         self.state.losses.append(facts)

@@ -5,7 +5,7 @@
 z is the difference of the answers' logits. The first term is the one of spec `recicl` section 2 with all answers
 supervised. The second is ours: a running like rate helps between people and hurts within one (the rate before a like
 is low *because* the like is not in it yet), which is why label-only predictors have a UAUC below one half; pairs
-inside a window weigh against that. Windows count by the square root of their scarcer label.
+inside a window weigh against that. Every window with both labels counts the same, as every user does in the UAUC.
 
 Dimension letters: S slots, W windows, M slots of the largest window.
 """
@@ -45,5 +45,5 @@ def within_loss(
     dislikes = score.new_zeros(shape).index_put((window, place), (~label).to(score.dtype))
     pairs = likes[:, :, None] * dislikes[:, None, :]
     loss = (softplus(scores[:, None, :] - scores[:, :, None]) * pairs).sum((1, 2)) / pairs.sum((1, 2)).clamp(min=1)
-    weight = torch.minimum(likes.sum(1), dislikes.sum(1)).sqrt()
+    weight = (torch.minimum(likes.sum(1), dislikes.sum(1)) > 0).to(score.dtype)
     return (loss * weight).sum() / weight.sum().clamp(min=1)

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.data import read
+from recollect.data.readers.intake import Repeats, find_doubles
 from recollect.data.readers.text import Block, blocks
 from recollect.errors import UsageError
 
@@ -178,3 +179,21 @@ def test_texts_beside_the_events(rows):
 
 def test_all_likes_are_told(rows):
     assert "nothing can be learnt" in " ".join(rows("user,item,time\na,x,1\n")[1].notes)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(0, 1), st.integers(0, 2)), max_size=15))
+def test_doubles_against_a_slow_count(log_of, events):
+    log = log_of(events)
+    seen: set[tuple[int, ...]] = set()
+    copies, further = [], []
+    for row, event in enumerate(sorted(events, key=lambda event: event[:3])):
+        if event in seen:
+            copies.append(row)
+        elif event[1:3] in {other[1:3] for other in seen}:
+            further.append(row)
+        seen.add(event)
+    policies: list[tuple[Repeats, list[int]]] = [("first", copies + further), ("all", copies)]
+    for policy, dropped in policies:
+        doubles = find_doubles(log, policy)
+        assert (doubles.duplicates, doubles.repeats) == (len(copies), len(further))
+        assert doubles.keep.tolist() == [row for row in range(len(log)) if row not in dropped]

@@ -19,6 +19,7 @@ from recollect.data.readers.plan import Plan
 from recollect.data.readers.texts import text_columns
 from recollect.data.readers.vocabulary import Vocabulary
 
+_NAMED = ("user", "item", "kind", "session")
 _TYPES = {"time": np.int64, "value": np.float32, "part": np.int8, "kind": np.int16, "session": np.int64}
 
 
@@ -66,7 +67,7 @@ def collect(plan: Plan, complaints: Complaints, *, users: pl.Series | None, item
     BadRow
         If the import is strict and a row is bad.
     """
-    names = {name: Vocabulary() for name in ("user", "item", "kind", "session")}
+    names = {name: Vocabulary() for name in _NAMED}
     for name, ids in (("user", users), ("item", items)):
         if ids is not None:
             names[name].encode(ids)
@@ -76,20 +77,15 @@ def collect(plan: Plan, complaints: Complaints, *, users: pl.Series | None, item
     for frame in plan.events.frames():
         cells = read_cells(frame, plan.columns, file=plan.events.path.name)
         complaints.add(plan.events.path.name, cells.bad, cells.first)
-        for name, vocabulary in names.items():
-            if name in cells.rows.columns:
-                pieces[name].append(_encode(vocabulary, cells.rows[name]))
-        for name in ("time", "value", "part"):
-            if name in cells.rows.columns:
-                pieces[name].append(cells.rows[name].to_numpy())
+        for name, column in _numbers(cells.rows, names).items():
+            pieces[name].append(column)
         if "title" in plan.columns:
             texts.append(_texts(cells.rows))
         rows_read += len(frame)
         milliseconds |= cells.milliseconds
     settled = {name: vocabulary.settle() for name, vocabulary in names.items()}
-    columns = {name: _joined(name, pieces.pop(name), settled) for name in list(pieces)}
     return Collected(
-        columns,
+        {name: _joined(name, pieces.pop(name), settled) for name in list(pieces)},
         user_ids=settled["user"][0],
         item_ids=settled["item"][0],
         kinds=settled["kind"][0],
@@ -97,6 +93,12 @@ def collect(plan: Plan, complaints: Complaints, *, users: pl.Series | None, item
         rows_read=rows_read,
         milliseconds=milliseconds,
     )
+
+
+def _numbers(rows: pl.DataFrame, names: dict[str, Vocabulary]) -> dict[str, np.ndarray]:
+    """Return the columns of a log that are there, with provisional codes for names."""
+    there = [name for name in (*_NAMED, "time", "value", "part") if name in rows.columns]
+    return {name: _encode(names[name], rows[name]) if name in names else rows[name].to_numpy() for name in there}
 
 
 def _encode(vocabulary: Vocabulary, ids: pl.Series) -> Int32[np.ndarray, "N"]:

@@ -9,7 +9,7 @@ counted. And it decides the label rule where neither the format nor the caller n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -71,38 +71,29 @@ def take_in(
     collected = collect(plan, complaints, users=_ids(attributes), items=_ids(item_texts))
     _require_rows(plan, collected, complaints)
     rule = _rule(plan, like, collected.columns["value"])
-    everything = _log(collected, rule)
     policy = repeats or ("first" if "value" in plan.columns else "all")
+    everything = _log(collected, rule)
     doubles = find_doubles(everything, policy)
     log = everything if len(doubles.keep) == len(everything) else everything.take(doubles.keep)
     texts = [some for some in (item_texts, collected.texts) if some is not None] or [no_texts()]
     catalog, untitled = build_catalog(
-        collected.item_ids, pl.concat(texts, how="vertical").unique("id", keep="first", maintain_order=True)
+        collected.item_ids, pl.concat(texts).unique("id", keep="first", maintain_order=True)
     )
     users = Users(collected.user_ids) if attributes is None else build_users(collected.user_ids, attributes)
-    notes = _notes(plan, collected, complaints, log=log, rule=rule if like is None and plan.rule is None else None)
-    silent_users, silent_items = _silent(log.user, log.user_count), _silent(log.item, log.item_count)
     facts = Facts(
         source=source,
         format=plan.format,
         encoding=_encodings(plan),
         rule=str(rule),
         rows_read=collected.rows_read,
-        rows_kept=len(log),
         rows_bad=complaints.counts.get(plan.events.path.name, 0),
         bad=tuple(complaints.first),
         duplicates=doubles.duplicates,
         repeats=doubles.repeats,
         repeats_kept=policy == "all",
-        users=len(users),
-        items=len(catalog),
-        silent_users=silent_users,
-        silent_items=silent_items,
         untitled=untitled,
-        first_time=int(log.time[0]),
-        last_time=int(log.time[-1]),
-        like_share=float(log.label.mean()),
-        notes=notes,
+        notes=_notes(plan, collected, complaints, log=log, guessed=None if like or plan.rule else rule),
+        **_counts(log),
     )
     return Dataset(log, catalog, users, facts)
 
@@ -118,15 +109,16 @@ def find_doubles(log: EventLog, policy: Repeats) -> Doubles:
         Keep the first event of each (user, item) pair, or all that are not exact duplicates.
     """
     pair = pl.Series("pair", log.user.astype(np.int64) * log.item_count + log.item)
-    first = pair.is_first_distinct().to_numpy()
-    further = np.flatnonzero(~first)
+    further = np.flatnonzero(~pair.is_first_distinct().to_numpy())
     if len(further) == 0:
         return Doubles(np.arange(len(log)), 0, 0)
-    repeated = np.flatnonzero(pair.is_in(pair[further].unique().implode()).to_numpy())
-    whole = pl.DataFrame({"pair": pair[repeated], "time": log.time[repeated], "value": log.value[repeated]})
-    copies = repeated[~whole.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()]
-    dropped = further if policy == "first" else copies
-    keep = np.delete(np.arange(len(log)), dropped)
+    # Copies share their instant, so in the order of the log they stand in one run of equal (time, user, item).
+    same = (np.diff(log.time) == 0) & (np.diff(log.user) == 0) & (np.diff(log.item) == 0)
+    rows = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    run = np.cumsum(np.append(True, ~same))[rows]
+    seen = pl.DataFrame({"run": run, "value": log.value[rows]}).select(pl.struct(pl.all()).is_first_distinct())
+    copies = rows[~seen.to_series().to_numpy()]
+    keep = np.delete(np.arange(len(log)), further if policy == "first" else copies)
     return Doubles(keep, duplicates=len(copies), repeats=len(further) - len(copies))
 
 
@@ -180,8 +172,18 @@ def _ids(table: pl.DataFrame | None) -> pl.Series | None:
     return None if table is None else table["id"]
 
 
-def _silent(codes: np.ndarray, count: int) -> int:
-    return int((np.bincount(codes, minlength=count) == 0).sum())
+def _counts(log: EventLog) -> dict[str, Any]:
+    """Return the facts that the log itself shows."""
+    return {
+        "rows_kept": len(log),
+        "users": log.user_count,
+        "items": log.item_count,
+        "silent_users": int((np.bincount(log.user, minlength=log.user_count) == 0).sum()),
+        "silent_items": int((np.bincount(log.item, minlength=log.item_count) == 0).sum()),
+        "first_time": int(log.time[0]),
+        "last_time": int(log.time[-1]),
+        "like_share": float(log.label.mean()),
+    }
 
 
 def _encodings(plan: Plan) -> str:
@@ -191,14 +193,14 @@ def _encodings(plan: Plan) -> str:
 
 
 def _notes(
-    plan: Plan, collected: Collected, complaints: Complaints, *, log: EventLog, rule: LabelRule | None
+    plan: Plan, collected: Collected, complaints: Complaints, *, log: EventLog, guessed: LabelRule | None
 ) -> tuple[str, ...]:
     skipped = {file: count for file, count in complaints.counts.items() if file != plan.events.path.name}
     notes = [f"{count:,} bad rows of {file} skipped" for file, count in skipped.items()]
     if collected.milliseconds:
         notes.append("times were in milliseconds")
-    if rule is not None:
-        notes.append(f"the label rule {rule} was chosen by the range of the values; --like says another")
+    if guessed is not None:
+        notes.append(f"the label rule {guessed} was chosen by the range of the values; --like says another")
     if log.label.all() or not log.label.any():
         notes.append("all labels are the same: nothing can be learnt or measured from them")
     return tuple(notes)

@@ -19,9 +19,6 @@ class Vocabulary:
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
 
-    def __len__(self) -> int:
-        return len(self._codes)
-
     def encode(self, ids: pl.Series) -> Int32[np.ndarray, "N"]:
         """Return the provisional codes of text ids, none of them null; new ids take the next codes."""
         distinct = ids.unique().to_list()
