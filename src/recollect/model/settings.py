@@ -46,8 +46,8 @@ class TuningSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(default=6, ge=1)
-    batch_tokens: int = Field(default=16_384, ge=64)
+    epochs: int = Field(default=4, ge=1)
+    batch_tokens: int = Field(default=8_192, ge=64)
     rate: float = Field(default=2e-3, gt=0)
     warmup: int = Field(default=50, ge=1)
     floor: float = Field(default=0.05, ge=0, le=1)
