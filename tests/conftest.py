@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from jaxtyping import install_import_hook
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models in tests are too small to share; read when torch is loaded
 install_import_hook("recollect", "runtime_types.checked")
 
 hypothesis.settings.register_profile("check", deadline=None, max_examples=50, derandomize=True, database=None)

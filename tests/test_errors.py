@@ -23,7 +23,7 @@ def test_error_says_what_got_expected_do(kind):
 
 @pytest.mark.parametrize("kind", KINDS[1:], ids=lambda kind: kind.__name__)
 def test_tree_at_the_top_of_the_file_is_the_table(kind):
-    drawn = re.search(rf"── {kind.__name__} +(\d+) +(\d+)", errors.__doc__)
+    drawn = re.search(rf"── {kind.__name__} +(\d+) +(\d+)", errors.__doc__ or "")
     assert drawn is not None
     assert meaning(build(kind)) == (int(drawn[1]), int(drawn[2]))
 

@@ -116,12 +116,15 @@ def parse_recipe(document: dict[str, Any], *, where: str) -> Recipe:
 def dump_recipe(recipe: Recipe) -> str:
     """Write a recipe as TOML that `load_recipe` reads back to an equal value."""
     tables = recipe.model_dump(mode="json")
-    plain = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in tables.items() if not isinstance(value, dict)]
+    lines = [_assignment(key, value) for key, value in tables.items() if not isinstance(value, dict)]
     for key, table in tables.items():
         if isinstance(table, dict):
-            rows = cast(dict[str, Any], table).items()
-            plain += ["", f"[{key}]", *(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in rows)]
-    return "\n".join(plain) + "\n"
+            lines += ["", f"[{key}]", *(_assignment(*row) for row in cast(dict[str, Any], table).items())]
+    return "\n".join(lines) + "\n"
+
+
+def _assignment(name: str, value: object) -> str:
+    return f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -143,7 +146,7 @@ def _parse_override(text: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise UsageError("a value to set without a name", got=text, expected="KEY=VALUE", do="write tuning.epochs=3")
     try:
-        parsed = tomllib.loads(f"value = {value}")["value"]
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value
     for part in reversed(key.strip().split(".")):

@@ -1,5 +1,7 @@
 """Item vectors: found again by id, open for new items."""
 
+from dataclasses import replace
+
 import numpy as np
 from worlds import planted_world, small_recipe
 
@@ -30,8 +32,7 @@ def test_collaborative_vectors_look_at_the_given_rows_only():
     later_changed = planted_world(seed=0)
     label = later_changed.log.label.copy()
     label[300:] = ~label[300:]
-    columns = {**later_changed.log.columns(), "label": label}
-    log = type(world.log)(**columns, user_count=24, item_count=30)
-    changed = type(world)(log, world.catalog, world.users, world.facts)
+    log = replace(later_changed.log, label=label)
+    changed = replace(world, log=log)
     first, second = (ItemVectors.fit(one, np.arange(300), settings).static for one in (world, changed))
     assert np.array_equal(first, second)

@@ -1,7 +1,10 @@
 """Small worlds for tests: a seeded log of people with tastes, whole datasets and untuned models of them."""
 
+from typing import cast
+
 import numpy as np
 import torch
+from torch import nn
 
 from recollect.context.item_vectors import ItemVectors
 from recollect.data.catalog import Catalog, Users
@@ -35,7 +38,9 @@ def planted_world(*, users: int = 24, items: int = 30, events: int = 600, seed: 
         genres=tuple((GENRES[code % 3],) for code in range(items)),
         years=np.arange(1970, 1970 + items, dtype=np.int16),
     )
-    people = Users(tuple(f"u{code}" for code in range(users)), {"age": tuple(str(20 + code % 4) for code in range(users))})
+    people = Users(
+        tuple(f"u{code}" for code in range(users)), {"age": tuple(str(20 + code % 4) for code in range(users))}
+    )
     return Dataset(log, catalog, people, _facts(log))
 
 
@@ -68,6 +73,6 @@ def untuned(dataset: Dataset, recipe: Recipe, *, seed: int = 0) -> TunedModel:
     vectors = ItemVectors.fit(dataset, rows, recipe.vectors, seed=seed)
     model = new_model(dataset, recipe, vectors=vectors, prior=0.4, seed=seed)
     with torch.no_grad():  # wide answers, so that scores differ visibly
-        model.language_model.causal.get_output_embeddings().weight.mul_(50)
+        cast(nn.Linear, model.language_model.causal.get_output_embeddings()).weight.mul_(50)
     model.language_model.eval()
     return model

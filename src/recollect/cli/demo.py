@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from recollect.data.dataset import Dataset
     from recollect.evaluation.report import Section
     from recollect.rank.assess import Assessment
-    from recollect.rank.freshness import Freshness
+    from recollect.rank.freshness import Freshness, Move
     from recollect.run.tuned import TunedModel
 
 EXAMPLES: Final = """Examples:
@@ -22,6 +22,12 @@ EXAMPLES: Final = """Examples:
 recollect demo
 
 recollect demo --out runs/tiny --preset tiny"""
+
+
+_TOP: Final = 10
+_AMONG: Final = 300
+_EVENT_HEADER: Final = ("event", "rating", "is a", "expected", "event to new list")
+_MOVE_HEADER: Final = ("rank", "before", "score", "before", "item")
 
 
 def run(
@@ -67,17 +73,14 @@ def run(
 
 def _show_freshness(freshness: "Freshness") -> None:
     show(f"\n4. The list of user {freshness.user} before and after that person's next three real events\n")
-    before = freshness.before.items[: len(freshness.after.items)]
-    show_table(
-        [(item.rank, f"{item.score:.3f}", item.title) for item in before],
-        title="before",
-        header=("rank", "score", "item"),
-    )
-    rows = [(step.title, f"{step.value:g}", "like" if step.liked else "no like", f"{step.expected:.3f}", f"{step.milliseconds:.0f} ms") for step in freshness.steps]  # fmt: skip
-    show_table(rows, header=("event", "rating", "is a", "expected", "event to new list"), title="\nthen")
-    show_table(_move_rows(freshness), header=("rank", "before", "score", "before", "item"), title="\nafter")
+    before = [(item.rank, f"{item.score:.3f}", item.title) for item in freshness.before.items[:_TOP]]
+    show_table(before, title="before", header=("rank", "score", "item"))
+    show_table(_event_rows(freshness), title="\nthen", header=_EVENT_HEADER)
+    show_table(_move_rows(freshness.moves(top=_TOP)), title="\nafter", header=_MOVE_HEADER)
+    moved = freshness.largest_moves(among=_AMONG, count=5)
+    show_table(_move_rows(moved), title=f"\nlargest moves among the first {_AMONG}", header=_MOVE_HEADER)
     show("\nwhich past events carried weight (log-odds that the answer loses without them)")
-    for item in freshness.after.items[:3]:
+    for item in freshness.reasons[:3]:
         show(f"  {item.title}")
         for reason in item.reasons:
             show(f"    {reason.weight:+.3f}  {'liked' if reason.liked else 'not liked'}  {reason.title}")
@@ -86,16 +89,36 @@ def _show_freshness(freshness: "Freshness") -> None:
     show(f"SHA-256 of the weights after   {freshness.digest_after}  ({same})")
 
 
-def _move_rows(freshness: "Freshness") -> list[tuple[str, ...]]:
+def _event_rows(freshness: "Freshness") -> list[tuple[str, ...]]:
     return [
-        (str(rank), _moved(rank, old), f"{score:.3f}", "–" if earlier is None else f"{earlier:.3f}", title)
-        for rank, old, title, score, earlier in freshness.moves()
+        (
+            step.title,
+            f"{step.value:g}",
+            "like" if step.liked else "no like",
+            f"{step.expected:.3f}",
+            f"{step.milliseconds:.0f} ms",
+        )
+        for step in freshness.steps
     ]
 
 
-def _moved(rank: int, old: int) -> str:
-    arrow = "=" if old == rank else "▲" if old > rank else "▼"
-    return f"{old} {arrow}" if old else "new"
+def _move_rows(moves: "list[Move]") -> list[tuple[str, ...]]:
+    return [
+        (
+            str(move.rank),
+            _moved(move.rank, move.rank_before),
+            f"{move.score:.3f}",
+            "–" if move.score_before is None else f"{move.score_before:.3f}",
+            move.title,
+        )
+        for move in moves
+    ]
+
+
+def _moved(rank: int, before: int | None) -> str:
+    if before is None:
+        return "new"
+    return f"{before} {'=' if before == rank else '▲' if before > rank else '▼'}"
 
 
 def _write_report(
@@ -127,23 +150,23 @@ def _write_report(
 def _sections(freshness: "Freshness") -> "list[Section]":
     from recollect.evaluation.report import Section
 
-    events = [(s.title, f"{s.value:g}", "like" if s.liked else "no like", f"{s.expected:.3f}", f"{s.milliseconds:.0f} ms") for s in freshness.steps]  # fmt: skip
     reasons = [
         (item.title, reason.title, "liked" if reason.liked else "not liked", f"{reason.weight:+.3f}")
-        for item in freshness.after.items[:5]
+        for item in freshness.reasons[:5]
         for reason in item.reasons
     ]
     return [
-        Section(
-            f"Three real events of user {freshness.user}",
-            events,
-            ("event", "rating", "is a", "expected", "to new list"),
-        ),
+        Section(f"Three real events of user {freshness.user}", _event_rows(freshness), _EVENT_HEADER),
         Section(
             "The list after them",
-            _move_rows(freshness),
-            ("rank", "before", "score", "before", "item"),
-            note="No weight changed: the model's SHA-256 is the same before and after.",
+            _move_rows(freshness.moves(top=_TOP)),
+            _MOVE_HEADER,
+            note="No weight changed: the SHA-256 of the model is the same before and after.",
+        ),
+        Section(
+            f"Largest moves among the first {_AMONG}",
+            _move_rows(freshness.largest_moves(among=_AMONG, count=10)),
+            _MOVE_HEADER,
         ),
         Section("Past events that carried weight", reasons, ("item", "because of", "that was", "log-odds")),
     ]

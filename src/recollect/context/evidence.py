@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -139,7 +140,7 @@ class Timeline:
         )
 
     def append(self, event: Timeline) -> Timeline:
-        """Return the timeline with later events of the same user behind it; `visible` of the new ones is kept as given."""
+        """Return the timeline with later events of the same user behind it; their `visible` is kept as given."""
         joined = {
             name: np.concatenate([getattr(self, name), getattr(event, name)])
             for name in ("rows", "items", "labels", "times", "features", "visible")
@@ -238,7 +239,7 @@ class Context:
             count = int(np.searchsorted(line.rows, last, side="right"))
             first = int(random.integers(1, view.shown + 1)) if count > view.shown else count
             cuts = [0, *range(first, count, view.shown), count]
-            for start, end in zip(cuts[:-1], cuts[1:], strict=True):
+            for start, end in pairwise(cuts):
                 asked = wanted[line.rows[start:end]]
                 if asked.any():
                     evidence = line.window(start, end, asked=asked)

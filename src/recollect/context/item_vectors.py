@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from recollect.context.vectors import TextEncoder, VectorSettings, collaborative_vectors
-from recollect.data.dataset import Dataset
 from recollect.data.catalog import Catalog
+from recollect.data.dataset import Dataset
 
 UNSEEN = -1
 

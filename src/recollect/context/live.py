@@ -89,6 +89,7 @@ class LiveContext:
 
 def _in_time_order(line: Timeline, *, gap: int) -> Timeline:
     order = np.argsort(line.times, kind="stable")
-    moved = {name: getattr(line, name)[order] for name in ("rows", "items", "labels", "times", "features")}
+    names = ("rows", "items", "labels", "times", "features")
+    moved: dict[str, np.ndarray] = {name: getattr(line, name)[order] for name in names}
     visible = np.searchsorted(moved["times"], moved["times"] - gap, side="right").astype(np.int32)
     return replace(line, **moved, visible=visible)

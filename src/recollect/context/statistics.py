@@ -103,9 +103,7 @@ class ItemStatistics:
         end = np.maximum(end, start)
         return np.where(known, end - start, 0), np.where(known, self.likes[end] - self.likes[start], 0)
 
-    def describe(
-        self, count: Int64[np.ndarray, " K"], likes: Int64[np.ndarray, " K"]
-    ) -> Float32[np.ndarray, "K 4"]:
+    def describe(self, count: Int64[np.ndarray, " K"], likes: Int64[np.ndarray, " K"]) -> Float32[np.ndarray, "K 4"]:
         """Turn numbers of ratings and likes into features, as not yet answered."""
         mean = (likes + PSEUDO_COUNT * self.prior) / (count + PSEUDO_COUNT)
         features = np.zeros((len(count), len(EVENT_FEATURES)), np.float32)

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import numpy as np
 import scipy.sparse as sparse
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -79,11 +79,12 @@ class TextEncoder:
         rank = min(width, len(catalog) - 1)
         components = np.zeros((0, _BUCKETS), np.float32)
         if rank > 0:
-            weighted = weights.transform(counts)
-            reduction = TruncatedSVD(rank, random_state=seed).fit(weighted)
-            scale = float(np.std(weighted @ reduction.components_.T)) + 1e-9
-            components = (reduction.components_ / scale).astype(np.float32)
-        return cls(weights.idf_.astype(np.float32), components, tuple(common))
+            weighted = cast(sparse.csr_matrix, weights.transform(counts))
+            directions, _ = _truncated_svd(weighted, rank, rounds=5, seed=seed)
+            reduced: np.ndarray = cast(Any, weighted) @ directions.T
+            scale = float(np.std(reduced)) + 1e-9
+            components = (directions / scale).astype(np.float32)
+        return cls(cast(np.ndarray, weights.idf_).astype(np.float32), components, tuple(common))
 
     @property
     def width(self) -> int:
@@ -129,22 +130,32 @@ def collaborative_vectors(
     shrink = 1 / np.sqrt(per_item + _SHRINK)
     liked = sparse.csr_matrix((residual * shrink[item], (user, item)), shape)
     rated = sparse.csr_matrix((shrink[item] / np.sqrt(per_user[user]), (user, item)), shape)
-    return np.concatenate([_directions(matrix, width, seed=seed) for matrix in (liked, rated)], axis=1)
+    return np.concatenate([_item_side(matrix, width, seed=seed) for matrix in (liked, rated)], axis=1)
 
 
-def _directions(matrix: sparse.csr_matrix, width: int, *, seed: int) -> Float32[np.ndarray, "I W"]:
+def _item_side(matrix: sparse.csr_matrix, width: int, *, seed: int) -> Float32[np.ndarray, "I W"]:
     """Return the item side of a truncated SVD, scaled to unit deviation, padded with zeros to the width."""
-    rank = min(width, min(matrix.shape) - 1)
-    vectors = np.zeros((matrix.shape[1], width), np.float32)
+    users, items = cast(tuple[int, int], matrix.shape)
+    rank = min(width, min(users, items) - 1)
+    vectors = np.zeros((items, width), np.float32)
     if rank > 0 and matrix.nnz:
-        reduction = TruncatedSVD(rank, n_iter=7, random_state=seed).fit(matrix)
-        found = reduction.components_.T * reduction.singular_values_
+        directions, strengths = _truncated_svd(matrix, rank, rounds=7, seed=seed)
+        found = directions.T * strengths
         vectors[:, :rank] = found / (np.std(found) + 1e-9)
     return vectors
 
 
+def _truncated_svd(
+    matrix: sparse.csr_matrix, rank: int, *, rounds: int, seed: int
+) -> tuple[Float64[np.ndarray, "W M"], Float64[np.ndarray, " W"]]:
+    """Return the strongest right singular vectors and their singular values."""
+    reduction: Any = TruncatedSVD(rank, n_iter=rounds, random_state=seed).fit(matrix)
+    return reduction.components_, reduction.singular_values_
+
+
 def _count_ngrams(titles: tuple[str, ...]) -> sparse.csr_matrix:
-    counter = HashingVectorizer(
+    vectorizer: Any = HashingVectorizer  # its parameters are untyped, and norm may well be None
+    counter = vectorizer(
         analyzer="char_wb", ngram_range=(3, 5), n_features=_BUCKETS, alternate_sign=False, norm=None, dtype=np.float64
     )
     return counter.transform(_YEAR_IN_TITLE.sub("", title) for title in titles)

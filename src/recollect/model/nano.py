@@ -8,7 +8,10 @@ start wider, so that they weigh as much as what the item channel adds.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
+from torch import nn
 from transformers import PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from recollect.model.settings import NanoShape
@@ -45,5 +48,5 @@ def build_nano(shape: NanoShape, *, vocabulary: int, seed: int) -> PreTrainedMod
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Qwen3ForCausalLM(config)
-        torch.nn.init.normal_(model.get_input_embeddings().weight, std=_EMBEDDING_DEVIATION)
+        nn.init.normal_(cast(nn.Embedding, model.get_input_embeddings()).weight, std=_EMBEDDING_DEVIATION)
     return model

@@ -30,10 +30,9 @@ from recollect.prompt.branches import Branches
 from recollect.prompt.tree import NO_ITEM, PromptTree
 from recollect.prompt.vocabulary import BEGIN, DISLIKE, ITEM, LIKE, PAD, Vocabulary
 
-
 _BEFORE = 2  # event features that are known before the answer
 FEATURES: Final = (*EVENT_FEATURES[:_BEFORE], *PERSON_FEATURES, *EVENT_FEATURES[_BEFORE:])
-"""Numbers that travel with a soft token; the last ones, from `KNOWN_BEFORE` on, are zero until the event is answered."""
+"""Numbers that travel with a soft token; those from `KNOWN_BEFORE` on are zero until the event is answered."""
 
 KNOWN_BEFORE: Final = _BEFORE + len(PERSON_FEATURES)
 

@@ -8,6 +8,7 @@ those likes in the item vectors (similar), and the items with the most ratings (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse as sparse
@@ -81,8 +82,9 @@ class Candidates:
         """Return items by how many users rated them who rated one of the likes, most first."""
         if self.rated is None:
             return self.popular[:0]
-        users = np.unique(self.rated.tocsc()[:, likes].indices)
-        counts = np.asarray(self.rated[users].sum(axis=0)).ravel()
+        rated = cast(Any, self.rated)  # scipy says little about what its indexing and sums return
+        users = np.unique(rated.tocsc()[:, likes].indices)
+        counts: Float32[np.ndarray, " I"] = np.asarray(rated[users].sum(axis=0)).ravel()
         found = np.flatnonzero(counts)
         return found[np.argsort(-counts[found], kind="stable")]
 

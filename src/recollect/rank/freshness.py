@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from recollect.data.dataset import Dataset
 from recollect.data.past import Past
 from recollect.data.splits import Split
 from recollect.errors import DataError
-from recollect.rank.ranking import Ranking
+from recollect.rank.ranking import RankedItem, Ranking
 from recollect.rank.recommender import Recommender
 from recollect.run.tuned import TunedModel
 
@@ -34,6 +35,16 @@ class Step:
     milliseconds: float
 
 
+class Move(NamedTuple):
+    """Where an item stands now and stood before; rank and score before are None if it was not in the list."""
+
+    title: str
+    rank: int
+    score: float
+    rank_before: int | None
+    score_before: float | None
+
+
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """What happened to a list.
@@ -43,7 +54,9 @@ class Freshness:
     user : str
         Id of the user.
     before, after : Ranking
-        The whole list before the events, and the top of the list after them, with reasons.
+        The whole list before the events, and after them.
+    reasons : tuple of RankedItem
+        The best items after the events, with the past events that carried weight.
     steps : tuple of Step
         The events.
     digest_before, digest_after : str
@@ -53,18 +66,29 @@ class Freshness:
     user: str
     before: Ranking
     after: Ranking
+    reasons: tuple[RankedItem, ...]
     steps: tuple[Step, ...]
     digest_before: str
     digest_after: str
 
-    def moves(self) -> list[tuple[int, int, str, float, float | None]]:
-        """Return for each item of the new list: rank now, rank before (0 if it was not there), title, score, before."""
+    def moves(self, *, top: int) -> list[Move]:
+        """Say of each of the best items now where it stood before."""
         old = {item.item: item for item in self.before.items}
         return [
-            (item.rank, old[item.item].rank if item.item in old else 0, item.title, item.score,
-             old[item.item].score if item.item in old else None)
-            for item in self.after.items
-        ]  # fmt: skip
+            Move(
+                item.title,
+                item.rank,
+                item.score,
+                old[item.item].rank if item.item in old else None,
+                old[item.item].score if item.item in old else None,
+            )
+            for item in self.after.items[:top]
+        ]
+
+    def largest_moves(self, *, among: int, count: int) -> list[Move]:
+        """Return the moves by most places among the best items now, the largest first."""
+        known = [(abs(move.rank - move.rank_before), move) for move in self.moves(top=among) if move.rank_before]
+        return [move for _, move in sorted(known, key=lambda pair: -pair[0])[:count]]
 
 
 def watch(tuned: TunedModel, dataset: Dataset, *, user: int, events: int = 3, top: int = 10) -> Freshness:
@@ -81,7 +105,7 @@ def watch(tuned: TunedModel, dataset: Dataset, *, user: int, events: int = 3, to
     events : int
         How many events.
     top : int
-        Length of the lists.
+        Length of the list that each event is timed for, and how many of its items get reasons.
 
     Raises
     ------
@@ -92,7 +116,10 @@ def watch(tuned: TunedModel, dataset: Dataset, *, user: int, events: int = 3, to
     moments = dataset.log.time[rows]
     if len(rows) < events or len(np.unique(moments)) < events:
         raise DataError(
-            "too few events to watch", got=f"{len(rows)} events", expected=f"{events} at different moments", do="take another user"
+            "too few events to watch",
+            got=f"{len(rows)} events",
+            expected=f"{events} at different moments",
+            do="take another user",
         )
     earlier = Dataset(dataset.log.before(int(moments[0])), dataset.catalog, dataset.users, dataset.facts)
     recommender = Recommender(tuned, earlier)
@@ -100,8 +127,9 @@ def watch(tuned: TunedModel, dataset: Dataset, *, user: int, events: int = 3, to
     digest = tuned.digest()
     before = recommender.recommend(name, at=int(moments[0]), top=len(dataset.catalog))
     steps = tuple(_step(recommender, dataset, name, row=int(row), top=top) for row in rows)
-    after = recommender.recommend(name, top=top, explain=True)
-    return Freshness(name, before, after, steps, digest, tuned.digest())
+    after = recommender.recommend(name, top=len(dataset.catalog))
+    reasons = recommender.recommend(name, top=top, explain=True).items
+    return Freshness(name, before, after, reasons, steps, digest, tuned.digest())
 
 
 def choose_user(dataset: Dataset, split: Split, *, events: int = 3) -> int:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -263,9 +263,10 @@ class Recommender:
         if count == 0:
             return [()] * len(items)
         effect = torch.stack([whole - self._log_odds(trunk, branches, hidden=event) for event in range(count)])
+        strongest = cast(list[list[int]], effect.abs().topk(min(_REASONS, count), dim=0).indices.T.tolist())
         return [
-            tuple(self._reason(trunk, event, float(effect[event, number])) for event in strongest.tolist())
-            for number, strongest in enumerate(effect.abs().topk(min(_REASONS, count), dim=0).indices.T)
+            tuple(self._reason(trunk, event, float(effect[event, number])) for event in events)
+            for number, events in enumerate(strongest)
         ]
 
     def _reason(self, trunk: Trunk, event: int, weight: float) -> Reason:

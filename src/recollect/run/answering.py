@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float64, Int64
 
 from recollect.context.evidence import Context, Evidence
-from recollect.run.tuned import TunedModel
 from recollect.prompt.packing import Packed, pack, plan_batches
 from recollect.prompt.stream import StreamLayout
 from recollect.prompt.tree import PromptTree
+from recollect.run.tuned import TunedModel
 
 _BATCH_TOKENS = 16_384
 _AT_ONCE = 512  # trees laid out before they are grouped by length
@@ -103,7 +103,8 @@ def pack_in_groups(trees: Iterable[PromptTree], *, tokens: int) -> Iterator[Pack
 
 def _pack_all(trees: list[PromptTree], tokens: int) -> Iterator[Packed]:
     for group in plan_batches(np.array([len(tree) for tree in trees], np.int64), tokens=tokens):
-        yield pack([trees[number] for number in group])
+        numbers: list[int] = group.tolist()
+        yield pack([trees[number] for number in numbers])
 
 
 def _blinded(evidence: Evidence) -> Evidence:

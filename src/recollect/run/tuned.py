@@ -18,17 +18,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+import safetensors.numpy
+import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file as load_arrays
-from safetensors.torch import save_file
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from recollect.context.item_vectors import UNSEEN, ItemVectors
 from recollect.context.vectors import TextEncoder
-from recollect.data.catalog import Catalog
 from recollect.data.aside import written_aside
+from recollect.data.catalog import Catalog
 from recollect.data.dataset import Dataset
 from recollect.errors import ModelError, RunNotFound, RunVersion
 from recollect.model.item_channel import ItemChannel
@@ -94,7 +94,7 @@ class TunedModel:
             channel = cast(ItemChannel, self.language_model.channel)
             weights = {f"channel.{name}": weight.contiguous() for name, weight in channel.state_dict().items()}
             arrays = {name: torch.from_numpy(array).contiguous() for name, array in self.vectors.arrays().items()}
-            save_file({**weights, **arrays}, aside / "channel.safetensors")
+            safetensors.torch.save_file({**weights, **arrays}, aside / "channel.safetensors")
             names = {"ids": self.vectors.ids, "genres": self.vectors.encoder.genres}
             (aside / "items.json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
             (aside / "recipe.toml").write_text(dump_recipe(self.recipe), encoding="utf-8")
@@ -119,7 +119,7 @@ class TunedModel:
             recipe = load_recipe(str(folder / "recipe.toml"))
             vocabulary = Vocabulary.load(folder / "model" / "tokenizer.json")
             names = json.loads((folder / "items.json").read_text(encoding="utf-8"))
-            arrays = load_arrays(folder / "channel.safetensors")
+            arrays = safetensors.numpy.load_file(folder / "channel.safetensors")
             encoder = TextEncoder(arrays["frequency"], arrays["components"], tuple(names["genres"]))
             width = arrays["static"].shape[1] - encoder.width
             vectors = ItemVectors(tuple(names["ids"]), arrays["static"], width, encoder)

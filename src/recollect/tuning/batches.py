@@ -78,7 +78,7 @@ class Epochs:
         windows = self.context.tuning_windows(self.rows, self.recipe.history, random=random)
         trees = [self.layout.tree(window) for window in windows]
         lengths = np.array([len(tree) for tree in trees], np.int64)
-        groups = list(plan_batches(lengths, tokens=self.recipe.tuning.batch_tokens))
+        groups = [group.tolist() for group in plan_batches(lengths, tokens=self.recipe.tuning.batch_tokens)]
         order = random.permutation(len(groups)).tolist()
         share = self.recipe.tuning.hidden_events
         return EpochPlan([[trees[k] for k in groups[choice]] for choice in order], share, (self.seed, epoch))

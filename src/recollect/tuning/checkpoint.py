@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from recollect.errors import translate
+from recollect.errors import SystemFailure, translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,13 @@ class CheckpointFile:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             torch.save({"fingerprint": self.fingerprint, "state": state}, aside)
             aside.replace(self.file)
-        except (OSError, RuntimeError) as error:
-            known = translate(error)
-            if known is None:
-                raise
-            raise known from error
+        except (OSError, RuntimeError) as error:  # torch tells a failed write as a RuntimeError
+            raise translate(error) or SystemFailure(
+                "the checkpoint could not be written",
+                got=error,
+                expected="a place to write",
+                do="look at the disk, then run the command again",
+            ) from error
         finally:
             aside.unlink(missing_ok=True)
 

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from recollect.run.tuned import TunedModel
 from recollect.model.settings import TuningSettings
 from recollect.progress import Progress
+from recollect.run.tuned import TunedModel
 from recollect.tuning.batches import Batch, Epochs
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.objective import answer_loss, within_loss

@@ -23,9 +23,7 @@ def answer_loss(score: Float[Tensor, " S"], label: Bool[Tensor, " S"]) -> Float[
     return binary_cross_entropy_with_logits(score, label.float())
 
 
-def within_loss(
-    score: Float[Tensor, " S"], label: Bool[Tensor, " S"], window: Int[Tensor, " S"]
-) -> Float[Tensor, ""]:
+def within_loss(score: Float[Tensor, " S"], label: Bool[Tensor, " S"], window: Int[Tensor, " S"]) -> Float[Tensor, ""]:
     """Return the mean pairwise loss of likes against dislikes of the same window; 0 if no window has both.
 
     Parameters

@@ -18,13 +18,13 @@ from recollect.context.evidence import Context
 from recollect.context.item_vectors import ItemVectors
 from recollect.data.dataset import Dataset
 from recollect.data.log import EventLog
-from recollect.data.splits import Split
+from recollect.data.splits import Split, split_by_time
 from recollect.errors import DataError
-from recollect.run.answering import RowAnswerer
-from recollect.run.tuned import TunedModel, new_model
 from recollect.progress import SILENT, Progress
 from recollect.prompt.stream import StreamLayout
-from recollect.recipe import Recipe, dump_recipe
+from recollect.recipe import Recipe, dump_recipe, load_recipe
+from recollect.run.answering import RowAnswerer
+from recollect.run.tuned import TunedModel, new_model
 from recollect.tuning.batches import Epochs
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.loop import State, TuningLoop
@@ -34,8 +34,8 @@ def tune(
     dataset: Dataset,
     *,
     out: Path,
-    recipe: Recipe,
-    split: Split,
+    recipe: Recipe | None = None,
+    split: Split | None = None,
     seed: int = 0,
     progress: Progress = SILENT,
     resume: bool = True,
@@ -48,10 +48,10 @@ def tune(
         Log, catalog and users.
     out : Path
         The run folder; a tuning that was stopped before goes on.
-    recipe : Recipe
-        The method.
-    split : Split
-        Rows to learn from and rows to choose by.
+    recipe : Recipe, optional
+        The method; `stream` by default.
+    split : Split, optional
+        Rows to learn from and rows to choose by; by default the first 80 % of the events and the next 10 %.
     seed : int
         Of everything random.
     progress : Progress
@@ -71,6 +71,8 @@ def tune(
     RecollectError
         If the run folder cannot be written.
     """
+    recipe = recipe or load_recipe("stream")
+    split = split or split_by_time(dataset.log)
     prior = _prior(dataset.log, split.train)
     known = _known_while_tuning(dataset.log, split)
     vectors = ItemVectors.fit(dataset, split.train, recipe.vectors, seed=seed)

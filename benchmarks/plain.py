@@ -1,0 +1,84 @@
+"""The plain way: one prompt per candidate through stock `transformers`, with the same weights.
+
+What it is: the backbone as the library runs it (`sdpa` attention, causal mask), fed with the same input vectors. Two
+forms: a batch of whole prompts, and the library's own key/value cache of the trunk, repeated for every candidate.
+
+It decides in the plain way's favour wherever there is a choice: input vectors are made beforehand and not timed, the
+output layer runs at the last position only, and with one soft token per candidate all prompts have one length, so
+nothing is spent on padding.
+
+Dimension letters: C candidates, T tokens, D width.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int32
+from torch import Tensor
+from transformers import DynamicCache
+
+from recollect.model.language_model import LanguageModel
+from recollect.prompt.branches import Branches
+from recollect.prompt.tree import PromptTree
+
+
+class PlainWay:
+    """Score candidates behind a trunk without any of our savings.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        Its backbone is copied and set back to stock attention.
+    trunk : PromptTree
+        Every token sees all earlier ones.
+    branches : Branches
+        The candidates, of one length.
+    """
+
+    def __init__(self, model: LanguageModel, trunk: PromptTree, branches: Branches) -> None:
+        self.causal = copy.deepcopy(model.causal)
+        self.causal.set_attn_implementation("sdpa")
+        self.answers = model.answers
+        with torch.inference_mode():
+            before = _input_vectors(model, trunk.tokens[None], trunk.items[None], trunk.features[None])
+            self.own = _input_vectors(model, branches.tokens, branches.items, branches.features)
+            self.prompts = torch.cat([before.expand(len(self.own), -1, -1), self.own], dim=1)
+            self.cache = DynamicCache()
+            self._run(before, past_key_values=self.cache, use_cache=True)
+
+    @torch.inference_mode()
+    def score(self, *, batch: int) -> Float[Tensor, "C A"]:
+        """Return the answer logits of all candidates, some whole prompts at a time."""
+        return torch.cat([self._run(part, use_cache=False) for part in self.prompts.split(batch)])
+
+    @torch.inference_mode()
+    def score_cached(self) -> Float[Tensor, "C A"]:
+        """Return the same with the library's cache of the trunk, copied and repeated for every candidate."""
+        cache = copy.deepcopy(self.cache)
+        cache.batch_repeat_interleave(len(self.own))
+        return self._run(self.own, past_key_values=cache, use_cache=True)
+
+    def _run(self, vectors: Float[Tensor, "C T D"], **more: Any) -> Float[Tensor, "C A"]:
+        known = more["past_key_values"].get_seq_length() if "past_key_values" in more else 0
+        mask = torch.ones(len(vectors), known + vectors.shape[1], dtype=torch.long)
+        output = self.causal(inputs_embeds=vectors, attention_mask=mask, logits_to_keep=1, **more)
+        return cast(Tensor, output.logits)[:, -1, self.answers]
+
+
+def _input_vectors(
+    model: LanguageModel,
+    tokens: Int32[np.ndarray, "C T"],
+    items: Int32[np.ndarray, "C T"],
+    features: Float32[np.ndarray, "C T F"],
+) -> Float[Tensor, "C T D"]:
+    """Look up the tokens' vectors and put in what the item channel makes of the soft ones."""
+    vectors = cast(Tensor, model.causal.get_input_embeddings()(torch.from_numpy(tokens)))
+    where = torch.from_numpy(items >= 0)
+    codes, numbers = torch.from_numpy(items)[where], torch.from_numpy(features)[where]
+    if model.channel is not None and len(codes):
+        vectors[where] = model.channel(codes, numbers, vectors[where])
+    return vectors
