@@ -53,7 +53,8 @@ class PlainWay:
     @torch.inference_mode()
     def score(self, *, batch: int) -> Float[Tensor, "C A"]:
         """Return the answer logits of all candidates, some whole prompts at a time."""
-        return torch.cat([self._run(part, use_cache=False) for part in self.prompts.split(batch)])
+        starts = range(0, len(self.prompts), batch)
+        return torch.cat([self._run(self.prompts[start : start + batch], use_cache=False) for start in starts])
 
     @torch.inference_mode()
     def score_cached(self) -> Float[Tensor, "C A"]:

@@ -11,7 +11,7 @@ from benchmarks.suite import Report
 from benchmarks.timing import Timing
 from recollect.cli.output import say, show, show_table
 
-_HEADER = ("way", "median ms", "quartiles ms", "runs", "times the first", "tokens/s")
+_HEADER = ("way", "median ms", "quartiles ms", "all cores ms", "runs", "times the first", "tokens/s")
 
 
 def show_report(report: Report) -> None:
@@ -62,6 +62,7 @@ def _values(timing: Timing, first: Timing) -> dict[str, Any]:
         "way": timing.way.name,
         "median_ms": timing.median,
         "quartiles_ms": [timing.low, timing.high],
+        "all_cores_ms": timing.cores,
         "runs": timing.runs,
         "times_the_first": timing.median / first.median,
         "tokens_per_second": _rate(timing),
@@ -74,6 +75,7 @@ def _row(timing: Timing, first: Timing) -> tuple[str, ...]:
         timing.way.name,
         f"{timing.median:.2f}",
         f"{timing.low:.2f} to {timing.high:.2f}",
+        f"{timing.cores:.2f}",
         str(timing.runs),
         f"{timing.median / first.median:.2f}",
         "" if rate is None else f"{rate:,.0f}",

@@ -41,6 +41,9 @@ class Reader:
         self.branches = self.layout.branches(self.known, codes, recommender.context.features(codes, self.moment))
         self.tree = self.layout.tree(self.known)
         self.cache, self.narrow_cache = self.encode(), in_bfloat16(self.encode)()
+        everything = np.arange(len(dataset.catalog), dtype=np.int32)
+        features = recommender.context.features(everything, self.moment)
+        self.all_branches = self.layout.branches(self.known, everything, features)
         self.growing, self.shown = self.cache, len(self.known)
         self.plain = PlainWay(self.model, self.tree, self.branches)
 
@@ -55,6 +58,14 @@ class Reader:
     def score_narrow(self) -> Tensor:
         """Score against a trunk that was encoded in bfloat16, in bfloat16."""
         return in_bfloat16(lambda: self.model.score(self.narrow_cache, self.branches))()
+
+    def score_all(self) -> Tensor:
+        """Score the whole catalog."""
+        return self.model.score(self.cache, self.all_branches)
+
+    def score_all_narrow(self) -> Tensor:
+        """Score the whole catalog in bfloat16."""
+        return in_bfloat16(lambda: self.model.score(self.narrow_cache, self.all_branches))()
 
     def encode(self) -> TrunkCache:
         """Encode the trunk from nothing."""
@@ -136,7 +147,9 @@ def serving_ways(tuned: TunedModel, dataset: Dataset, sizes: Sizes) -> tuple[lis
         Way(score, "one packed sequence, masked", reader.score_packed),
         Way(score, "stock, cached trunk, repeated per candidate", reader.plain.score_cached),
         *plain,
-        Way(event, "recommender", clicker.click),
+        Way(event, "recommender, event and list", clicker.click),
+        Way(event, "of that, scoring in the language model", reader.score_all),
+        Way(event, "of that, scoring, bfloat16", reader.score_all_narrow, every=2),
         Way(trunk, "append one event", reader.append, prepare=reader.prepare_append),
         Way(trunk, "encode it anew", reader.encode),
         Way(trunk, "encode it anew, bfloat16", in_bfloat16(reader.encode)),

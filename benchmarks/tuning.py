@@ -81,6 +81,6 @@ def tuning_ways(tuned: TunedModel, dataset: Dataset, batches: tuple[int, ...]) -
         groups = list(plan_batches(np.array([len(tree) for tree in trees], np.int64), tokens=size))
         step = TuningStep(tuned, [trees[number] for number in groups[len(groups) // 2]], label)
         group = f"one tuning step, a batch of {size:,} tokens"
-        ways.append(Way(group, "float32", step.wide, every=4, tokens=step.tokens))
-        ways.append(Way(group, "bfloat16 autocast", step.narrow, every=4, tokens=step.tokens))
+        ways.append(Way(group, "float32", step.wide, every=8, tokens=step.tokens))
+        ways.append(Way(group, "bfloat16 autocast", step.narrow, every=8, tokens=step.tokens))
     return ways

@@ -37,7 +37,7 @@ class Sizes:
     items, users, events : int
         Of the catalog and of the log without the two long pasts.
     known, later : int
-        Events that are known when the list is scored, and events of the reader after that.
+        Events that are known when the list is scored, and how many more a window has room for; more than `rounds`.
     candidates : int
         Items that are scored together.
     rounds : int

@@ -39,6 +39,7 @@ def test_tree_at_the_top_of_the_file_is_the_table(kind):
         (OSError(errno.EIO, "Input/output error"), errors.SystemFailure),
         (UnicodeDecodeError("utf-8", b"\xe9", 0, 1, "invalid"), errors.DataError),
         (MemoryError(), errors.SystemFailure),
+        (ModuleNotFoundError("No module named 'sklearn.svm'", name="sklearn.svm"), errors.SystemFailure),
         (KeyboardInterrupt(), Interrupted),
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
@@ -51,6 +52,16 @@ def test_a_fault_of_the_program_is_not_hidden():
     assert translate(ZeroDivisionError()) is None
     ours = build(BadRow)
     assert translate(ours) is ours
+
+
+def test_a_missing_package_is_told_by_the_name_under_which_it_is_installed():
+    missing = ModuleNotFoundError("No module named 'sklearn'", name="sklearn.svm")
+    assert "pip install --upgrade scikit-learn`" in str(translate(missing))
+
+
+@pytest.mark.parametrize("name", [None, "recollect.rank.nowhere"])
+def test_a_wrong_import_of_our_own_is_a_fault_of_the_program(name):
+    assert translate(ImportError("cannot import name 'x'", name=name)) is None
 
 
 def test_long_values_are_cut():

@@ -15,7 +15,7 @@
     │   ├── PromptError                  4   500   a prompt tree that contradicts itself
     │   ├── RunNotFound                  4   404   no run in that folder, or half of one
     │   └── RunVersion                   4   409   a run folder written by another version
-    └── SystemFailure                    5   503   the machine under us: memory, rights, devices
+    └── SystemFailure                    5   503   the machine under us: memory, rights, packages
         ├── DiskFull                     5   507   no space left
         └── Interrupted                  5   503   stopped from outside
 
@@ -122,7 +122,7 @@ class RunVersion(ModelError):
 
 
 class SystemFailure(RecollectError):
-    """The machine under us failed: memory, rights, devices."""
+    """The machine under us failed: memory, rights, devices, packages."""
 
 
 class DiskFull(SystemFailure):
@@ -157,6 +157,10 @@ MEANINGS: dict[type[RecollectError], Meaning] = {
     SystemFailure: Meaning(5, 503),
     DiskFull: Meaning(5, 507),
 }
+
+
+# Packages whose name is not that of their module.
+_PACKAGES = {"sklearn": "scikit-learn"}
 
 
 def meaning(error: RecollectError) -> Meaning:
@@ -211,7 +215,22 @@ def translate(error: BaseException) -> RecollectError | None:
             expected="room in memory",
             do="free memory or take less data",
         )
+    if isinstance(error, ImportError):
+        return _translate_import(error)
     return _translate_os(error) if isinstance(error, OSError) else None
+
+
+def _translate_import(error: ImportError) -> SystemFailure | None:
+    module = (error.name or "").partition(".")[0]
+    if module in {"", __package__}:
+        return None
+    package = _PACKAGES.get(module, module)
+    return SystemFailure(
+        f"the package {package} cannot be loaded",
+        got=error,
+        expected=f"{package}, in a version that recollect works with",
+        do=f"run `python -m pip install --upgrade {package}`; `recollect doctor` shows what else is missing",
+    )
 
 
 def _translate_os(error: OSError) -> RecollectError:

@@ -68,10 +68,11 @@ def _summary(command: Callable[..., None]) -> str:
     return inspect.cleandoc(command.__doc__ or "").partition("\n\n")[0]
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _show_version(wanted: bool) -> bool:  # noqa: FBT001 - typer calls it so
     if wanted:
         typer.echo(f"recollect {__version__}")
         raise typer.Exit
+    return wanted
 
 
 def _global_options(

@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float32, Int32, Int64
 from scipy.special import expit, logit
 
 from recollect.data.log import EventLog
+from recollect.data.past import stable_order
 
 PSEUDO_COUNT: Final = 5.0
 EVENT_FEATURES: Final = ("item log-odds", "item log-count", "residual", "answered")
@@ -65,7 +66,7 @@ class ItemStatistics:
         gap : int
             Least age in seconds at which an event counts.
         """
-        order = np.argsort(log.item, kind="stable")  # the log is in time order, so each item's events stay so
+        order = stable_order(log.item)  # the log is in time order, so each item's events stay so
         first = int(log.time[0]) if len(log) else 0
         span = int(log.time[-1]) - first + 2 if len(log) else 1
         counts = np.bincount(log.item, minlength=log.item_count)

@@ -1,5 +1,7 @@
 """What a recipe may say about the model: sizes of backbone and item channel, and how they are tuned. No torch here."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
@@ -44,7 +46,7 @@ class TuningSettings(BaseModel):
     which asks a person's likes to stand above the same person's dislikes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     epochs: int = Field(default=4, ge=1)
     batch_tokens: int = Field(default=8_192, ge=64)
@@ -58,4 +60,5 @@ class TuningSettings(BaseModel):
     averaging: float = Field(default=0.998, ge=0, lt=1)
     patience: int = Field(default=2, ge=1)
     selection_rows: int = Field(default=20_000, ge=0)
+    precision: Literal["float32", "bfloat16"] = "float32"
     checkpoint_seconds: float = Field(default=60, gt=0)

@@ -121,6 +121,10 @@ class StreamLayout:
             slot_rows=evidence.rows[skip:][slots],
         )
 
+    def length(self, evidence: Evidence) -> int:
+        """Return the number of tokens T of the tree that shows the evidence."""
+        return len(self._profile(evidence.user)) + int((self._item_lengths(evidence.items) + 1).sum())
+
     def tree(self, evidence: Evidence) -> PromptTree:
         """Lay out profile and events as one tree, with a slot at every asked event."""
         trunk, events = self.trunk(evidence.user), self.events(evidence)
@@ -155,7 +159,7 @@ class StreamLayout:
         """
         person = np.repeat(evidence.person(np.array([len(evidence)], np.int32)), len(items), axis=0)
         features = _together(features, person)
-        start = len(self._profile(evidence.user)) + int((self._item_lengths(evidence.items) + 1).sum())
+        start = self.length(evidence)
         lengths = self._item_lengths(items)
         longest = int(lengths.max()) if len(items) else 1
         inside = np.arange(longest) < lengths[:, None]

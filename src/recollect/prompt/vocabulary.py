@@ -8,6 +8,7 @@ It decides the special tokens and their ids 0 to 4; special tokens written insid
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +63,14 @@ class Vocabulary:
         ------
         RunNotFound
             If there is none.
+        ValueError
+            If it is not JSON.
         """
         if not file.is_file():
             raise RunNotFound("a run without its tokenizer", got=file, expected="tokenizer.json", do="tune again")
-        tokenizer = Tokenizer.from_file(str(file))
+        text = file.read_text(encoding="utf-8")
+        json.loads(text)  # the library below tells a damaged file by a bare Exception
+        tokenizer = Tokenizer.from_str(text)
         tokenizer.encode_special_tokens = True
         return cls(tokenizer)
 

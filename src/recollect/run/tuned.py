@@ -30,7 +30,7 @@ from recollect.context.vectors import TextEncoder
 from recollect.data.aside import written_aside
 from recollect.data.catalog import Catalog
 from recollect.data.dataset import Dataset
-from recollect.errors import ModelError, RunNotFound, RunVersion
+from recollect.errors import ModelError, RecollectError, RunNotFound, RunVersion, UsageError, translate
 from recollect.model.item_channel import ItemChannel
 from recollect.model.language_model import LanguageModel
 from recollect.model.nano import build_nano
@@ -39,6 +39,10 @@ from recollect.recipe import Recipe, dump_recipe, load_recipe
 
 RUN_VERSION: Final = 1
 _CARD: Final = "run.json"
+_FILES: Final = (
+    "recipe.toml", "items.json", "channel.safetensors",
+    "model/config.json", "model/model.safetensors", "model/tokenizer.json",
+)  # fmt: skip
 
 logging.disable_progress_bar()  # reading and writing a small model is no news
 
@@ -115,6 +119,11 @@ class TunedModel:
             If a file is damaged.
         """
         card = read_card(folder)
+        _require_files(folder)
+        return cls._read(folder, card)
+
+    @classmethod
+    def _read(cls, folder: Path, card: dict[str, Any]) -> TunedModel:
         try:
             recipe = load_recipe(str(folder / "recipe.toml"))
             vocabulary = Vocabulary.load(folder / "model" / "tokenizer.json")
@@ -127,16 +136,10 @@ class TunedModel:
             channel = _channel(vectors, recipe)
             weights = {name.removeprefix("channel."): torch.from_numpy(a) for name, a in arrays.items() if "." in name}
             channel.load_state_dict(weights)
-        except FileNotFoundError as error:
-            raise RunNotFound(
-                "a run folder that lacks a file", got=error.filename, expected="a whole run", do="tune again"
-            ) from error
-        except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
-            raise ModelError(
-                f"the run in {folder} cannot be read", got=error, expected="files as written", do="tune again"
-            ) from error
-        language_model = LanguageModel(causal, answers=(DISLIKE, LIKE), channel=channel).eval()
-        return cls(recipe, language_model, vocabulary, vectors, card["prior"], card)
+            language_model = LanguageModel(causal, answers=(DISLIKE, LIKE), channel=channel).eval()
+            return cls(recipe, language_model, vocabulary, vectors, float(card["prior"]), card)
+        except (KeyError, TypeError, ValueError, OSError, RuntimeError, SafetensorError, UsageError) as error:
+            raise _unreadable(folder, error) from error
 
     def fitted_to(self, catalog: Catalog) -> TunedModel:
         """Return the same model with its item tables in the order of a catalog; unseen items get what their text says.
@@ -215,6 +218,29 @@ def read_card(folder: Path) -> dict[str, Any]:
             "a run of another format", got=f"version {version}", expected=f"version {RUN_VERSION}", do="tune it again"
         )
     return card
+
+
+def _require_files(folder: Path) -> None:
+    """Check that a run folder is whole.
+
+    Raises
+    ------
+    RunNotFound
+        If a file is missing; the message names it.
+    """
+    for name in _FILES:
+        if not (folder / name).is_file():
+            raise RunNotFound(
+                "a run folder that lacks a file", got=folder / name, expected="a whole run", do="tune again"
+            )
+
+
+def _unreadable(folder: Path, error: Exception) -> RecollectError:
+    if isinstance(error, OSError) and error.errno is not None:  # the system's word: rights, devices
+        known = translate(error)
+        if known is not None:
+            return known
+    return ModelError(f"the run in {folder} cannot be read", got=error, expected="files as written", do="tune again")
 
 
 def _channel(vectors: ItemVectors, recipe: Recipe) -> ItemChannel:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from recollect.context.evidence import Context
+from recollect.context.evidence import Context, Evidence
 from recollect.prompt.packing import Packed, pack, plan_batches
 from recollect.prompt.stream import StreamLayout
 from recollect.prompt.tree import PromptTree
@@ -30,9 +30,13 @@ class Batch:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EpochPlan:
-    """Hold the trees of each batch of an epoch, in order; ``len(plan)`` is the number of batches."""
+    """Hold the windows of each batch of an epoch, in order; ``len(plan)`` is the number of batches.
 
-    groups: list[list[PromptTree]]
+    Windows are views of the log's columns; trees are laid out when their batch comes, so memory stays small.
+    """
+
+    groups: list[list[Evidence]]
+    layout: StreamLayout
     hidden_events: float
     key: tuple[int, int]
 
@@ -40,12 +44,12 @@ class EpochPlan:
         return len(self.groups)
 
     def batches(self, *, skip: int = 0) -> Iterator[Batch]:
-        """Hide events, pack and yield the batches from number `skip` on."""
-        for number, trees in enumerate(self.groups[skip:], start=skip):
+        """Lay out, hide events, pack and yield the batches from number `skip` on."""
+        for number, windows in enumerate(self.groups[skip:], start=skip):
             random = np.random.default_rng((*self.key, number))
-            shown = [hide_events(tree, share=self.hidden_events, random=random) for tree in trees]
+            trees = [hide_events(self.layout.tree(one), share=self.hidden_events, random=random) for one in windows]
             counts = [len(tree.slots) for tree in trees]
-            yield Batch(pack(shown), np.repeat(np.arange(len(trees), dtype=np.int32), counts))
+            yield Batch(pack(trees), np.repeat(np.arange(len(trees), dtype=np.int32), counts))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -75,13 +79,15 @@ class Epochs:
     def plan(self, epoch: int) -> EpochPlan:
         """Cut the windows of an epoch and group them; each row of `rows` is asked once in all of them."""
         random = np.random.default_rng([self.seed, epoch])
-        windows = self.context.tuning_windows(self.rows, self.recipe.history, random=random)
-        trees = [self.layout.tree(window) for window in windows]
-        lengths = np.array([len(tree) for tree in trees], np.int64)
-        groups = [group.tolist() for group in plan_batches(lengths, tokens=self.recipe.tuning.batch_tokens)]
+        windows = list(self.context.tuning_windows(self.rows, self.recipe.history, random=random))
+        lengths = np.array([self.layout.length(window) for window in windows], np.int64)
+        groups: list[list[int]] = [
+            group.tolist() for group in plan_batches(lengths, tokens=self.recipe.tuning.batch_tokens)
+        ]
         order = random.permutation(len(groups)).tolist()
         share = self.recipe.tuning.hidden_events
-        return EpochPlan([[trees[k] for k in groups[choice]] for choice in order], share, (self.seed, epoch))
+        chosen = [[windows[k] for k in groups[choice]] for choice in order]
+        return EpochPlan(chosen, self.layout, share, (self.seed, epoch))
 
 
 def hide_events(tree: PromptTree, *, share: float, random: np.random.Generator) -> PromptTree:

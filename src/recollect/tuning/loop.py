@@ -108,7 +108,8 @@ class TuningLoop:
         rate = self.settings.rate * self._schedule(batch_count)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        logits = self.model(batch.packed).float()
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            logits = self.model(batch.packed).float()
         score = logits[:, 1] - logits[:, 0]
         label = self.labels[torch.from_numpy(batch.packed.slot_rows)]
         answers = answer_loss(score, label)
