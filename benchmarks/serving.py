@@ -37,7 +37,7 @@ class Reader:
         self.whole, self.known = line.window(0, len(line)), line.window(0, sizes.known)
         self.moment = int(line.times[sizes.known - 1]) + recommender.context.gap
         codes = choose_items(dataset, sizes.candidates)
-        self.items = [dataset.catalog.ids[code] for code in codes.tolist()]
+        self.items: list[str] = [dataset.catalog.ids[code] for code in map(int, codes)]
         self.branches = self.layout.branches(self.known, codes, recommender.context.features(codes, self.moment))
         self.tree = self.layout.tree(self.known)
         self.cache, self.narrow_cache = self.encode(), in_bfloat16(self.encode)()
@@ -135,7 +135,7 @@ def serving_ways(tuned: TunedModel, dataset: Dataset, sizes: Sizes) -> tuple[lis
     trunk = f"keep the trunk of {sizes.known} events"
     whole, half, tenth = sizes.candidates, -(-sizes.candidates // 4), -(-sizes.candidates // 10)
     plain = [
-        Way(score, f"stock, one prompt per candidate, batches of {n}", lambda n=n: reader.plain.score(batch=n), every=4)
+        Way(score, f"stock, a prompt per candidate, {n} at once", lambda n=n: reader.plain.score(batch=n), every=4)
         for n in dict.fromkeys((whole, half, tenth))
     ]
     return [
@@ -145,7 +145,7 @@ def serving_ways(tuned: TunedModel, dataset: Dataset, sizes: Sizes) -> tuple[lis
         Way(score, "language model, cold trunk", reader.score_cold),
         Way(score, "language model, cold trunk, bfloat16", in_bfloat16(reader.score_cold)),
         Way(score, "one packed sequence, masked", reader.score_packed),
-        Way(score, "stock, cached trunk, repeated per candidate", reader.plain.score_cached),
+        Way(score, "stock, cached trunk, repeated", reader.plain.score_cached),
         *plain,
         Way(event, "recommender, event and list", clicker.click),
         Way(event, "of that, scoring in the language model", reader.score_all),

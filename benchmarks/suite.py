@@ -30,7 +30,7 @@ QUICK: Final = Sizes(
 _AGREEMENT: Final = 1e-5
 _WARM: Final = "recommender, warm trunk"
 _EVENT: Final = "recommender, event and list"
-_PLAIN: Final = "stock, one prompt per candidate"
+_PLAIN: Final = "stock, a prompt per candidate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def compare_answers(reader: Reader, sizes: Sizes) -> dict[str, float]:
         "cold trunk": reader.score_cold(),
         "one packed sequence": reader.score_packed(),
         "stock, cached trunk": reader.plain.score_cached(),
-        "stock, one prompt per candidate": reader.plain.score(batch=sizes.candidates),
+        "stock, a prompt per candidate": reader.plain.score(batch=sizes.candidates),
     }
     return {name: float((logits.diff(dim=1) - ours).abs().max()) for name, logits in others.items()}
 

@@ -10,6 +10,7 @@ This is the front door: the names that a program needs, each fetched from its ro
         print(item.rank, item.title)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from recollect.rank.recommender import Recommender
     from recollect.recipe import Recipe, load_recipe
     from recollect.tuning.run import tune
+
+# Threads of torch that wait should sleep, not spin: beside one other busy program, spinning makes everything tens of times
+# slower. It is read when torch is loaded, and a value that is set already wins.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
 

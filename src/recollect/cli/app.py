@@ -5,7 +5,6 @@ heavy is imported inside the command, when it runs.
 """
 
 import inspect
-import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Final
@@ -59,7 +58,6 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Run the command line with the arguments of this process; leaves with the exit code of `recollect.errors`."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads leave the cores to others; no torch yet
     build()(prog_name="recollect")
 
 

@@ -81,12 +81,10 @@ class Epochs:
         random = np.random.default_rng([self.seed, epoch])
         windows = list(self.context.tuning_windows(self.rows, self.recipe.history, random=random))
         lengths = np.array([self.layout.length(window) for window in windows], np.int64)
-        groups: list[list[int]] = [
-            group.tolist() for group in plan_batches(lengths, tokens=self.recipe.tuning.batch_tokens)
-        ]
-        order = random.permutation(len(groups)).tolist()
+        groups = list(plan_batches(lengths, tokens=self.recipe.tuning.batch_tokens))
+        order: list[list[int]] = [groups[choice].tolist() for choice in random.permutation(len(groups))]
         share = self.recipe.tuning.hidden_events
-        chosen = [[windows[k] for k in groups[choice]] for choice in order]
+        chosen = [[windows[number] for number in numbers] for numbers in order]
         return EpochPlan(chosen, self.layout, share, (self.seed, epoch))
 
 
