@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from recollect.recipe import Recipe, load_recipe
     from recollect.tuning.run import tune
 
-# Threads of torch that wait should sleep, not spin: beside one other busy program, spinning makes everything tens of times
-# slower. It is read when torch is loaded, and a value that is set already wins.
+# Threads of torch that wait should sleep, not spin: beside one other busy program, spinning makes everything tens of
+# times slower. The variable is read when torch is loaded, and a value that is set already wins.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"

@@ -46,12 +46,10 @@ class LiveContext:
     def features(self, items: Int32[np.ndarray, " K"], time: int) -> Float32[np.ndarray, "K 4"]:
         """Return the causal statistics of items at a moment, as not yet answered."""
         count, likes = self._context.statistics.counts(items, time)
-        if self._added:
-            place = {int(item): number for number, item in enumerate(items)}
-            for item in self._added.keys() & place.keys():
-                known = [liked for moment, liked in self._added[item] if moment <= time - self.gap]
-                count[place[item]] += len(known)
-                likes[place[item]] += sum(known)
+        for item in self._added.keys() & set(items.tolist()):
+            known = [liked for moment, liked in self._added[item] if moment <= time - self.gap]
+            count[items == item] += len(known)
+            likes[items == item] += sum(known)
         return self._context.statistics.describe(count, likes)
 
     def add(self, user: int, item: int, *, liked: bool, time: int) -> Timeline:

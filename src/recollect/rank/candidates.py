@@ -30,8 +30,8 @@ class Candidates:
         Item codes, most rated first.
     directions : Float32[I, K]
         Item vectors of unit length.
-    rated : csr_matrix
-        Users by items, 1 where an event is. Only built for large catalogs.
+    rated, raters : csr_matrix, csc_matrix
+        Users by items, 1 where an event is, by rows and by columns. Only built for large catalogs.
     everything : int
         Largest catalog of which all items are scored.
     limit : int
@@ -41,6 +41,7 @@ class Candidates:
     popular: Int64[np.ndarray, " I"]
     directions: Float32[np.ndarray, "I K"]
     rated: sparse.csr_matrix | None
+    raters: sparse.csc_matrix | None
     everything: int = 50_000
     limit: int = 5_000
 
@@ -51,11 +52,12 @@ class Candidates:
         """Index a log and its item vectors."""
         popular = np.argsort(-np.bincount(log.item, minlength=log.item_count), kind="stable")
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        rated = None
+        rated, raters = None, None
         if len(vectors) > everything:
             ones = np.ones(len(log), np.float32)
             rated = sparse.csr_matrix((ones, (log.user, log.item)), (log.user_count, log.item_count))
-        return cls(popular, (vectors / np.maximum(norms, 1e-9)).astype(np.float32), rated, everything, limit)
+            raters = rated.tocsc()
+        return cls(popular, (vectors / np.maximum(norms, 1e-9)).astype(np.float32), rated, raters, everything, limit)
 
     def choose(self, line: Timeline) -> tuple[Int32[np.ndarray, " C"], str]:
         """Return the codes of the candidates, and in words how they were chosen.
@@ -80,10 +82,10 @@ class Candidates:
 
     def _co_visited(self, likes: Int32[np.ndarray, " K"]) -> Int64[np.ndarray, " M"]:
         """Return items by how many users rated them who rated one of the likes, most first."""
-        if self.rated is None:
+        if self.rated is None or self.raters is None:
             return self.popular[:0]
-        rated = cast(Any, self.rated)  # scipy says little about what its indexing and sums return
-        users = np.unique(rated.tocsc()[:, likes].indices)
+        rated, raters = cast(Any, self.rated), cast(Any, self.raters)  # scipy says little about what indexing returns
+        users = np.unique(raters[:, likes].indices)
         counts: Float32[np.ndarray, " I"] = np.asarray(rated[users].sum(axis=0)).ravel()
         found = np.flatnonzero(counts)
         return found[np.argsort(-counts[found], kind="stable")]
