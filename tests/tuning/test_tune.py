@@ -95,3 +95,10 @@ def test_the_global_generator_is_left_alone(world, split, tmp_path):
     torch.manual_seed(7)
     tune(world, out=tmp_path / "run", recipe=small_recipe("tuning.epochs=1"), split=split)
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_epochs_can_be_chosen_by_ranking(world, split, tmp_path):
+    recipe = small_recipe("tuning.select='ranking'")
+    tuned = tune(world, out=tmp_path / "run", recipe=recipe, split=split)
+    judged = [row["validation_ranking"] for row in tuned.card["epochs"]]
+    assert tuned.card["kept_epoch"] == 1 + judged.index(min(judged))

@@ -43,7 +43,8 @@ class TuningSettings(BaseModel):
     """Set the objective, the optimiser and when to stop.
 
     The loss is the mean cross-entropy of all answers plus `within` times the mean pairwise loss inside each window,
-    which asks a person's likes to stand above the same person's dislikes.
+    which asks a person's likes to stand above the same person's dislikes. Epochs are chosen on validation rows by log
+    loss, or by `ranking`: one less the mean of AUC and UAUC.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -58,6 +59,7 @@ class TuningSettings(BaseModel):
     hidden_events: float = Field(default=0.1, ge=0, le=1)
     within: float = Field(default=0.3, ge=0)
     averaging: float = Field(default=0.998, ge=0, lt=1)
+    select: Literal["log_loss", "ranking"] = "log_loss"
     patience: int = Field(default=2, ge=1)
     selection_rows: int = Field(default=20_000, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -1,8 +1,8 @@
 """The tuning loop: epochs of packed windows, averaged weights, and a choice on validation rows.
 
 It decides: AdamW with decay on matrices only, a short warm-up and a cosine to a small floor; weights are averaged over
-steps (exponentially) and only the average is ever judged or kept; after each epoch the average is judged by its log
-loss on validation rows, the best is kept, and tuning stops after `patience` epochs without a better one. Without
+steps (exponentially) and only the average is ever judged or kept; after each epoch the average is judged on
+validation rows, the best is kept, and tuning stops after `patience` epochs without a better one. Without
 validation rows the last average is kept.
 """
 
@@ -53,7 +53,7 @@ class TuningLoop:
     epochs : Epochs
         Makes the batches.
     judge : callable
-        Gives the log loss of the model on validation rows, or None if there are none.
+        Measures the model on validation rows, lower is better; None if there are none.
     checkpoint : CheckpointFile
         Where the state is kept.
     """
@@ -81,7 +81,9 @@ class TuningLoop:
             self._run_epoch(progress)
         self.model.load_state_dict(self.best)
         self.model.eval()
-        progress.finish(f"kept epoch {self.state.best_epoch + 1}, validation log loss {self.state.best:.4f}")
+        progress.finish(
+            f"kept epoch {self.state.best_epoch + 1}, validation {self.settings.select} {self.state.best:.4f}"
+        )
         return self.state
 
     def _run_epoch(self, progress: Progress) -> None:
@@ -144,7 +146,7 @@ class TuningLoop:
         self.model.load_state_dict(current)
         facts = {"epoch": float(self.state.epoch + 1), "loss": self.state.loss}
         if judged is not None:
-            facts["validation_log_loss"] = judged
+            facts[f"validation_{self.settings.select}"] = judged
         self.state.losses.append(facts)
         if judged is None or judged < self.state.best:
             self.state.best = math.inf if judged is None else judged

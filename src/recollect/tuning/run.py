@@ -8,6 +8,7 @@ among epochs, and test rows are never touched.
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from recollect.data.dataset import Dataset
 from recollect.data.log import EventLog
 from recollect.data.splits import Split, split_by_time
 from recollect.errors import DataError
+from recollect.evaluation.metrics import auc, log_loss, uauc
 from recollect.progress import SILENT, Progress
 from recollect.prompt.stream import StreamLayout
 from recollect.recipe import Recipe, dump_recipe, load_recipe
@@ -85,7 +87,7 @@ def tune(
     loop = TuningLoop(
         tuned,
         epochs=Epochs(context, layout, recipe, split.train, seed),
-        judge=_Judge(tuned, context, layout, _selection_rows(known, split.valid, recipe, seed=seed)).log_loss,
+        judge=_Judge(RowAnswerer(tuned, context, layout), _selection_rows(known, split.valid, recipe, seed=seed)).judge,
         checkpoint=checkpoint,
     )
     with torch.random.fork_rng(devices=[]):
@@ -98,20 +100,21 @@ def tune(
 
 
 class _Judge:
-    """Measure the log loss on validation rows; None without any."""
+    """Measure a model on validation rows, lower is better; None without any."""
 
-    def __init__(
-        self, tuned: TunedModel, context: Context, layout: StreamLayout, rows: Int64[np.ndarray, " R"]
-    ) -> None:
-        self.answerer = RowAnswerer(tuned, context, layout)
+    def __init__(self, answerer: RowAnswerer, rows: Int64[np.ndarray, " R"]) -> None:
+        self.answerer = answerer
         self.rows = rows
+        self.by_ranking = answerer.tuned.recipe.tuning.select == "ranking"
 
-    def log_loss(self) -> float | None:
+    def judge(self) -> float | None:
         if not len(self.rows):
             return None
-        label = self.answerer.context.log.label[self.rows]
-        probability = np.clip(self.answerer.score(self.rows), 1e-7, 1 - 1e-7)
-        return float(-np.log(np.where(label, probability, 1 - probability)).mean())
+        log = self.answerer.context.log
+        user, label = log.user[self.rows], log.label[self.rows]
+        probability = self.answerer.score(self.rows)
+        ranking = 1 - (auc(label, probability) + uauc(user, label, probability).value) / 2
+        return ranking if self.by_ranking and math.isfinite(ranking) else log_loss(label, probability)
 
 
 def _prior(log: EventLog, rows: Int64[np.ndarray, " K"]) -> float:
