@@ -56,7 +56,7 @@ class Candidates:
         if len(vectors) > everything:
             ones = np.ones(len(log), np.float32)
             rated = sparse.csr_matrix((ones, (log.user, log.item)), (log.user_count, log.item_count))
-            raters = rated.tocsc()
+            raters = sparse.csc_matrix(rated)
         return cls(popular, (vectors / np.maximum(norms, 1e-9)).astype(np.float32), rated, raters, everything, limit)
 
     def choose(self, line: Timeline) -> tuple[Int32[np.ndarray, " C"], str]:
