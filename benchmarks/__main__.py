@@ -1,14 +1,8 @@
-"""`python -m benchmarks [--json FILE] [--quick]`: measure, print tables, write JSON under `runs/bench/`.
-
-It decides one setting of the machine: threads that wait go to sleep (`OMP_WAIT_POLICY=PASSIVE`), unless the caller says
-otherwise. Waiting threads that spin take the core from whoever they wait for as soon as another job runs on it. The
-variable is read when torch is loaded, so it is set before anything else is imported.
-"""
+"""`python -m benchmarks [--json FILE] [--quick]`: measure, print tables, write JSON under `runs/bench/`."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from pathlib import Path
 
@@ -19,7 +13,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the JSON goes (default: runs/bench/TIME.json)")
     parser.add_argument("--quick", action="store_true", help="a small world and two rounds, to see that all of it runs")
     options = parser.parse_args()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     from benchmarks.report import show_report, write_report
     from benchmarks.suite import FULL, QUICK, measure

@@ -101,7 +101,7 @@ def machine_facts() -> dict[str, Any]:
         **describe_machine(torch_there=True),
         "gflops": measure_products(),
         "vector_instructions": torch.backends.cpu.get_cpu_capability(),
-        "waiting_threads": os.environ.get("OMP_WAIT_POLICY", "library's own"),
+        "spin_count": os.environ.get("GOMP_SPINCOUNT", "library's own"),
         "versions": {name: packages[name] for name in ("torch", "transformers")},
     }
 
