@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from recollect.tuning.run import tune
 
 # Threads of torch that wait should spin briefly, then sleep. GNU's OpenMP spins for milliseconds by default, which is
-# tens of times slower beside one other busy program; sleeping at once costs half as much again when nothing
-# else runs. The variable is read when torch is loaded, and a value that is set already wins.
+# tens of times slower beside one other busy program; sleeping at once costs half as much again when nothing else runs.
+# The variable is read when torch is loaded, and a value that is set already wins.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 __version__ = "0.1.0"
