@@ -7,7 +7,7 @@ and that the clicker's past grows by one event each time the whole path from eve
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from recollect.data.dataset import Dataset
 from recollect.model.cache import TrunkCache
 from recollect.prompt.growth import attach
 from recollect.prompt.packing import pack
+from recollect.prompt.stream_prompter import StreamPrompter
 from recollect.rank.recommender import Recommender
 from recollect.run.tuned import TunedModel
 
@@ -32,7 +33,7 @@ class Reader:
 
     def __init__(self, recommender: Recommender, dataset: Dataset, sizes: Sizes) -> None:
         self.recommender = recommender
-        self.model, self.layout = recommender.model, recommender.layout
+        self.model, self.layout = recommender.model, cast(StreamPrompter, recommender.prompter).layout
         line = recommender.context.timeline(READER)
         self.whole, self.known = line.window(0, len(line)), line.window(0, sizes.known)
         self.moment = int(line.times[sizes.known - 1]) + recommender.context.gap

@@ -16,8 +16,8 @@ from benchmarks.timing import Way
 from recollect.context.evidence import Context
 from recollect.data.dataset import Dataset
 from recollect.prompt.packing import pack, plan_batches
-from recollect.prompt.stream import StreamLayout
 from recollect.prompt.tree import PromptTree
+from recollect.run.prompting import make_prompter
 from recollect.run.tuned import TunedModel
 from recollect.tuning.objective import answer_loss, within_loss
 
@@ -72,9 +72,8 @@ class TuningStep:
 def tuning_ways(tuned: TunedModel, dataset: Dataset, batches: tuple[int, ...]) -> list[Way]:
     """List the ways: each size of batch, float32 first."""
     context = Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior)
-    layout = StreamLayout.of(tuned.vocabulary, dataset.catalog, dataset.users, tuned.recipe.layout)
     rows, random = np.arange(len(dataset.log)), np.random.default_rng(0)
-    trees = [layout.tree(window) for window in context.tuning_windows(rows, tuned.recipe.history, random=random)]
+    trees = [lesson.tree(random) for lesson in make_prompter(tuned, dataset).lessons(context, rows, random=random)]
     label = torch.from_numpy(np.array(dataset.log.label))
     ways: list[Way] = []
     for size in batches:

@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 from jaxtyping import Int32
 
-from recollect.context.item_vectors import ItemVectors
 from recollect.data.catalog import Catalog, Users
 from recollect.data.dataset import Dataset
 from recollect.data.facts import Facts
 from recollect.data.log import EventLog
 from recollect.recipe import load_recipe
-from recollect.run.tuned import TunedModel, new_model
+from recollect.run.tuned import TunedModel
+from recollect.run.untuned import new_model
 
 READER: Final = 0
 CLICKER: Final = 1
@@ -92,8 +92,8 @@ def make_model(dataset: Dataset, sizes: Sizes) -> TunedModel:
     recipe = load_recipe(
         "stream", preset="nano", overrides=[f"history.shown={shown}", f"history.evict={min(32, shown)}"]
     )
-    vectors = ItemVectors.fit(dataset, np.arange(len(dataset.log)), recipe.vectors)
-    return new_model(dataset, recipe, vectors=vectors, prior=dataset.facts.like_share, seed=0)
+    rows = np.arange(len(dataset.log))
+    return new_model(dataset, recipe, rows=rows, prior=dataset.facts.like_share, seed=0)
 
 
 def choose_items(dataset: Dataset, count: int, *, seed: int = 1) -> Int32[np.ndarray, " C"]:

@@ -12,15 +12,19 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError, model_validator
 
+from recollect.context.controls import ControlSettings
+from recollect.context.demonstrations import DemonstrationSettings
 from recollect.context.evidence import HistoryView
 from recollect.context.vectors import VectorSettings
 from recollect.data.past import PastRule
 from recollect.errors import UsageError
-from recollect.model.settings import ChannelSettings, NanoShape, TuningSettings
+from recollect.model.settings import ChannelSettings, NanoShape, PretrainedBackbone, TuningSettings
+from recollect.prompt.answers import AnswerSettings
+from recollect.prompt.block import BlockSettings
 from recollect.prompt.stream import StreamSettings
 
 
@@ -37,6 +41,24 @@ class PastSettings(BaseModel):
         return PastRule(ties=self.ties, delay=self.delay)
 
 
+def _kind_or(kind: str) -> Discriminator:
+    """Tell which settings a table holds by its `kind`; without one it is the kind given here."""
+
+    def told(table: object) -> str:
+        found = cast(dict[str, Any], table).get("kind") if isinstance(table, dict) else getattr(table, "kind", None)
+        return kind if found is None else str(found)
+
+    return Discriminator(told)
+
+
+Layout = Annotated[
+    Annotated[StreamSettings, Tag("stream")] | Annotated[BlockSettings, Tag("block")], _kind_or("stream")
+]
+Backbone = Annotated[
+    Annotated[NanoShape, Tag("nano")] | Annotated[PretrainedBackbone, Tag("pretrained")], _kind_or("nano")
+]
+
+
 class Recipe(BaseModel):
     """Hold one method as values."""
 
@@ -47,11 +69,31 @@ class Recipe(BaseModel):
     source: str
     past: PastSettings = PastSettings()
     history: HistoryView = HistoryView()
-    layout: StreamSettings = StreamSettings()
+    demonstrations: DemonstrationSettings = DemonstrationSettings()
+    layout: Layout = StreamSettings()
+    answers: AnswerSettings = AnswerSettings()
     vectors: VectorSettings = VectorSettings()
     channel: ChannelSettings = ChannelSettings()
-    backbone: NanoShape = NanoShape()
+    backbone: Backbone = NanoShape()
     tuning: TuningSettings = TuningSettings()
+    controls: ControlSettings = ControlSettings()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Recipe:
+        if isinstance(self.layout, StreamSettings):
+            self._require_stream()
+        return self
+
+    def _require_stream(self) -> None:
+        """Refuse choices that the stream, which shows each event once and in time, cannot show."""
+        shown = self.history
+        if (shown.choice, shown.order, shown.feedback) != ("recent", "time", "all") or self.demonstrations.count:
+            raise ValueError(
+                "the stream layout shows recent events of all kinds in time order and no separate demonstrations; "
+                "set layout.kind to block, or take those choices out"
+            )
+        if isinstance(self.backbone, PretrainedBackbone):
+            raise ValueError("the stream layout needs backbone.kind nano; set layout.kind to block for other models")
 
 
 def recipe_names() -> list[str]:

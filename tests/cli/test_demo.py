@@ -27,7 +27,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_it_leaves_a_whole_run(demo: tuple[Path, str]) -> None:
     run, _ = demo
-    left = {"data", "model", "recipe.toml", "run.json", "channel.safetensors", "metrics.json", "report.html"}
+    left = {"data", "model", "recipe.toml", "run.json", "vectors.safetensors", "metrics.json", "report.html"}
     assert left <= {file.name for file in run.iterdir()}
     assert (run / "model" / "tokenizer.json").is_file()
     with safe_open(run / "model" / "model.safetensors", framework="numpy") as weights:

@@ -98,7 +98,7 @@ def test_inspect_knows_what_was_imported(folder):
 
 def test_a_run_holds_what_it_takes_to_answer(folder):
     names = {path.name for path in (folder / "run").iterdir()}
-    assert names >= {"run.json", "recipe.toml", "items.json", "channel.safetensors", "model"}
+    assert names >= {"run.json", "recipe.toml", "items.json", "vectors.safetensors", "model"}
     assert {path.name for path in folder.iterdir()} == {"ratings.csv", "data", "run", "other"}
 
 

@@ -14,7 +14,8 @@ from recollect.cli.app import COMMANDS
 
 GOLDEN = Path(__file__).parent / "golden"
 MANUAL = Path(__file__).parents[2] / "docs" / "cli.md"
-PAGES = {"recollect": ["--help"], **{verb: [verb, "--help"] for verb in COMMANDS}}
+NAMES = dict.fromkeys(name for path in COMMANDS for name in (path.split()[0], path))  # a group before its commands
+PAGES = {"recollect": ["--help"], **{name: [*name.split(), "--help"] for name in NAMES}}
 HEAVY = {"matplotlib", "numpy", "polars", "scipy", "sklearn", "torch", "transformers"}
 
 INTRODUCTION = """# Command line
@@ -38,6 +39,10 @@ def golden(path: Path, text: str) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def file_name(name: str) -> str:
+    return f"{name.replace(' ', '-')}.txt"
+
+
 @pytest.fixture(scope="module")
 def pages(recollect) -> dict[str, str]:
     finished = {name: recollect(*arguments) for name, arguments in PAGES.items()}
@@ -47,7 +52,7 @@ def pages(recollect) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_help_page_is_the_golden_one(name, pages):
-    assert pages[name] == golden(GOLDEN / f"{name}.txt", pages[name])
+    assert pages[name] == golden(GOLDEN / file_name(name), pages[name])
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -63,7 +68,7 @@ def test_manual_holds_every_page(pages):
 
 
 def test_no_golden_page_is_left_over():
-    assert {path.stem for path in GOLDEN.glob("*.txt")} == set(PAGES)
+    assert {path.name for path in GOLDEN.glob("*.txt")} == set(map(file_name, PAGES))
 
 
 HELP_IN_PROCESS = """

@@ -1,79 +1,17 @@
 """Small random backbones of real families, and what the stock model says about one ordinary prompt."""
 
 from collections.abc import Callable
-from copy import deepcopy
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    CohereConfig,
-    Gemma2Config,
-    GemmaConfig,
-    GPT2Config,
-    GPTJConfig,
-    GPTNeoXConfig,
-    GraniteConfig,
-    LlamaConfig,
-    MistralConfig,
-    PhiConfig,
-    PreTrainedConfig,
-    PreTrainedModel,
-    Qwen2Config,
-    Qwen3Config,
-)
+from backbones import CONFIGS, build, write_backbone
+from transformers import PreTrainedModel
 
 from recollect.model.language_model import LanguageModel
 
-ANSWERS = (7, 11)
-
-_SIZES: dict[str, Any] = {
-    "vocab_size": 61,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 256,
-    "initializer_range": 0.2,  # large, so that attention is far from uniform
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-    "pad_token_id": 0,
-}
-_GROUPED: dict[str, Any] = _SIZES | {"num_key_value_heads": 2}
-_OLDER: dict[str, Any] = {
-    "vocab_size": 61,
-    "n_embd": 32,
-    "n_layer": 2,
-    "n_head": 4,
-    "n_positions": 256,
-    "initializer_range": 0.2,
-    "bos_token_id": 0,
-    "eos_token_id": 0,
-}
-
-CONFIGS: dict[str, PreTrainedConfig] = {
-    "llama": LlamaConfig(**_GROUPED),
-    "qwen3": Qwen3Config(**_GROUPED, head_dim=16, tie_word_embeddings=True),
-    "gpt2": GPT2Config(**_OLDER),
-    "qwen2": Qwen2Config(**_GROUPED),
-    "mistral": MistralConfig(**_GROUPED, sliding_window=None),
-    "gemma": GemmaConfig(**_GROUPED, head_dim=8),
-    "gemma2": Gemma2Config(**_GROUPED, head_dim=8, attn_logit_softcapping=5.0, final_logit_softcapping=3.0),
-    "gpt_neox": GPTNeoXConfig(**_SIZES),
-    "phi": PhiConfig(**_SIZES),
-    "cohere": CohereConfig(**_GROUPED, logit_scale=0.25),
-    "granite": GraniteConfig(**_GROUPED, logits_scaling=3.0),
-    "gptj": GPTJConfig(**_OLDER, rotary_dim=4),
-}
-UNPLUGGABLE = {"gptj"}
-
-
-def build(family: str) -> PreTrainedModel:
-    """Make a small random model of a family, always the same one."""
-    torch.manual_seed(len(family))
-    return AutoModelForCausalLM.from_config(deepcopy(CONFIGS[family])).eval()
+ANSWERS = ((7,), (11,))
 
 
 @pytest.fixture(params=tuple(CONFIGS))
@@ -111,6 +49,19 @@ def stock() -> Callable[[str, np.ndarray], np.ndarray]:
             made[family] = build(family)
         with torch.inference_mode():
             logits = made[family](input_ids=torch.from_numpy(prompt.astype(np.int64))[None]).logits
-        return logits[0, -1, list(ANSWERS)].numpy()
+        return logits[0, -1, [first for (first,) in ANSWERS]].numpy()
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Give the folder of a small random model of a family with a tokenizer, written once."""
+    made: dict[str, Path] = {}
+
+    def get(family: str) -> Path:
+        if family not in made:
+            made[family] = write_backbone(family, tmp_path_factory.mktemp("models") / family)
+        return made[family]
+
+    return get

@@ -205,7 +205,7 @@ def test_soft_tokens_and_bfloat16_work_against_a_warm_trunk(language_model: Mode
 
     torch.manual_seed(0)
     plain = language_model("qwen3")
-    model = LanguageModel(plain.causal, answers=plain.answers.tolist(), channel=Own())
+    model = LanguageModel(plain.causal, answers=plain.answer_tokens.tokens, channel=Own())
     codes = np.arange(60, dtype=np.int32)[:, None]
     branches = Branches.of(np.ones_like(codes), start=9, items=codes, features=np.ones((60, 1, 1), np.float32))
     widened = join_segments([Segment(TRUNK.tokens, start=0, features=np.zeros((9, 1), np.float32))])

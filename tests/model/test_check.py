@@ -20,7 +20,7 @@ def test_who_can_be_plugged(family: str, language_model: Callable[[str], Languag
 
 def test_a_backbone_without_attention_is_refused():
     with pytest.raises(ModelError, match="does not obey the mask"):
-        LanguageModel(MambaForCausalLM(MambaConfig(**SIZES, state_size=4)), answers=(1, 2))
+        LanguageModel(MambaForCausalLM(MambaConfig(**SIZES, state_size=4)), answers=((1,), (2,)))
 
 
 def test_a_head_that_treats_logits_in_a_way_of_its_own_is_refused():
@@ -32,14 +32,14 @@ def test_a_head_that_treats_logits_in_a_way_of_its_own_is_refused():
 
     config = GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
     with pytest.raises(ModelError, match="answer head disagrees"):
-        LanguageModel(Shifted(config), answers=(1, 2))
+        LanguageModel(Shifted(config), answers=((1,), (2,)))
 
 
 def test_the_check_leaves_a_backbone_as_it_was():
     config = GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
     backbone = GPT2LMHeadModel(config).train()
     state = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
-    LanguageModel(backbone, answers=(1, 2))
+    LanguageModel(backbone, answers=((1,), (2,)))
     assert backbone.training
     assert all(torch.equal(tensor, state[name]) for name, tensor in backbone.state_dict().items())
 

@@ -164,7 +164,7 @@ def test_soft_tokens_enter_through_the_item_channel(named_family: str, language_
     torch.manual_seed(0)
     plain = language_model(named_family)
     channel = Doubling()
-    model = LanguageModel(plain.causal, answers=plain.answers.tolist(), channel=channel)
+    model = LanguageModel(plain.causal, answers=plain.answer_tokens.tokens, channel=channel)
     tree = soft_tree()
     inputs = plain.causal.get_input_embeddings()(torch.from_numpy(tree.tokens)).detach()
     inputs[[0, -1]] = 2 * inputs[[0, -1]] + channel.own(torch.tensor([2, 3])) + 2
@@ -193,4 +193,4 @@ def test_a_sliding_window_limits_the_reach():
         vocab_size=20, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
         num_key_value_heads=1, sliding_window=12,
     )  # fmt: skip
-    assert LanguageModel(MistralForCausalLM(config), answers=(1, 2)).span_limit == 12
+    assert LanguageModel(MistralForCausalLM(config), answers=((1,), (2,))).span_limit == 12

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from recollect.context.item_vectors import ItemVectors
 from recollect.data.catalog import Catalog, Users
 from recollect.data.dataset import Dataset
 from recollect.data.facts import Facts
 from recollect.data.log import EventLog
 from recollect.recipe import Recipe, load_recipe
-from recollect.run.tuned import TunedModel, new_model
+from recollect.run.tuned import TunedModel
+from recollect.run.untuned import new_model
 
 GENRES = ("Drama", "Comedy", "Horror")
 
@@ -70,9 +70,22 @@ def small_recipe(*more: str, channel: str = "soft") -> Recipe:
 def untuned(dataset: Dataset, recipe: Recipe, *, seed: int = 0) -> TunedModel:
     """Make a model with random weights for a dataset."""
     rows = np.arange(len(dataset.log) // 2)
-    vectors = ItemVectors.fit(dataset, rows, recipe.vectors, seed=seed)
-    model = new_model(dataset, recipe, vectors=vectors, prior=0.4, seed=seed)
+    model = new_model(dataset, recipe, rows=rows, prior=0.4, seed=seed)
     with torch.no_grad():  # wide answers, so that scores differ visibly
         cast(nn.Linear, model.language_model.causal.get_output_embeddings()).weight.mul_(50)
     model.language_model.eval()
     return model
+
+
+def small_block(name: str, *more: str) -> Recipe:
+    """Make a block recipe tiny: a decoder of width 16 with random weights that reads its own small vocabulary."""
+    return load_recipe(
+        name,
+        preset="small",
+        overrides=[
+            "backbone.width=16", "backbone.layers=2", "backbone.heads=2", "backbone.key_value_heads=1",
+            "backbone.feed_forward=24", "backbone.vocabulary=400", "vectors.text=ngrams", "vectors.text_width=4",
+            "vectors.collaborative_width=3", "history.shown=6", "tuning.epochs=1", "tuning.batch_tokens=1024",
+            "tuning.warmup=2", *more,
+        ],
+    )  # fmt: skip

@@ -30,6 +30,7 @@ def line_of(items: list[int], *, likes: list[bool] | None = None) -> Timeline:
         rows=np.arange(count),
         items=np.array(items, np.int32),
         labels=np.array([True] * count if likes is None else likes, np.bool_),
+        values=np.ones(count, np.float32),
         times=np.arange(count, dtype=np.int64),
         features=np.zeros((count, 4), np.float32),
         visible=np.arange(count, dtype=np.int32),

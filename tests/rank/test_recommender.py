@@ -8,9 +8,9 @@ from recollect.context.evidence import Context
 from recollect.data.dataset import Dataset
 from recollect.data.past import PastRule
 from recollect.errors import UnknownItem, UnknownUser, UsageError
-from recollect.prompt.stream import StreamLayout
 from recollect.rank.recommender import Recommender
 from recollect.run.answering import RowAnswerer
+from recollect.run.prompting import make_prompter
 
 EXACT = 1e-5
 
@@ -30,9 +30,8 @@ def served(request):
 def test_serving_scores_are_those_of_the_replay(served):
     world, tuned = served
     context = Context(world.log, rule=PastRule(), prior=tuned.prior)
-    layout = StreamLayout.of(tuned.vocabulary, world.catalog, world.users, tuned.recipe.layout)
     rows = np.arange(0, len(world.log), 7)
-    replayed = RowAnswerer(tuned, context, layout).score(rows)
+    replayed = RowAnswerer(tuned, context, make_prompter(tuned, world)).score(rows)
     recommender = Recommender(tuned, world)
     random = np.random.default_rng(0)
     for place in random.permutation(len(rows)).tolist():  # jumps back and forth in time

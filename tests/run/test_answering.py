@@ -8,8 +8,8 @@ from worlds import planted_world, small_recipe, untuned
 from recollect.context.evidence import Context, Evidence
 from recollect.data.past import PastRule
 from recollect.prompt.packing import pack
-from recollect.prompt.stream import StreamLayout
 from recollect.run.answering import RowAnswerer, pack_in_groups
+from recollect.run.prompting import make_prompter
 
 EXACT = 1e-6
 
@@ -19,9 +19,7 @@ def answerer():
     world = planted_world()
     tuned = untuned(world, small_recipe())
     context = Context(world.log, rule=PastRule(), prior=tuned.prior)
-    return RowAnswerer(
-        tuned, context, StreamLayout.of(tuned.vocabulary, world.catalog, world.users, tuned.recipe.layout)
-    )
+    return RowAnswerer(tuned, context, make_prompter(tuned, world))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +41,7 @@ def alone(answerer: RowAnswerer, row: int) -> float:
         asked=np.array([True]),
     )
     with torch.inference_mode():
-        dislike, like = answerer.tuned.language_model(pack([answerer.layout.tree(evidence)])).double()[0].tolist()
+        dislike, like = answerer.tuned.language_model(pack([answerer.prompter.layout.tree(evidence)])).double()[0].tolist()
     return 1 / (1 + np.exp(dislike - like))
 
 
@@ -78,7 +76,7 @@ def test_no_row_no_answer(answerer):
 
 
 def test_groups_lose_no_tree(answerer, rows):
-    windows = answerer.context.replay_windows(rows, answerer.tuned.recipe.history)
-    packed = list(pack_in_groups((answerer.layout.tree(window) for window in windows), tokens=256))
+    trees = answerer.prompter.replay(answerer.context, rows, blind=False)
+    packed = list(pack_in_groups(trees, tokens=256))
     assert len(packed) > 1
     assert sorted(np.concatenate([batch.slot_rows for batch in packed]).tolist()) == rows.tolist()

@@ -13,15 +13,15 @@ from recollect.data.catalog import Catalog
 from recollect.data.dataset import Dataset
 from recollect.data.log import EventLog
 from recollect.errors import ModelError, RunNotFound, RunVersion
-from recollect.prompt.stream import StreamLayout
 from recollect.run.answering import RowAnswerer
+from recollect.run.prompting import make_prompter
 from recollect.run.tuned import TunedModel
 
 FILES = (
     "run.json",
     "recipe.toml",
     "items.json",
-    "channel.safetensors",
+    "vectors.safetensors",
     "model/config.json",
     "model/model.safetensors",
     "model/tokenizer.json",
@@ -36,8 +36,7 @@ def world_without_ties() -> Dataset:
 
 def answers(tuned: TunedModel, dataset: Dataset) -> np.ndarray:
     context = Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior)
-    layout = StreamLayout.of(tuned.vocabulary, dataset.catalog, dataset.users, tuned.recipe.layout)
-    return RowAnswerer(tuned, context, layout).score(np.arange(0, len(dataset.log), 5))
+    return RowAnswerer(tuned, context, make_prompter(tuned, dataset)).score(np.arange(0, len(dataset.log), 5))
 
 
 @pytest.fixture(scope="module", params=["soft", "text", "both"])
@@ -129,7 +128,7 @@ def test_a_damaged_file_is_a_model_error(run, name, damage):
         TunedModel.load(run)
 
 
-@pytest.mark.parametrize("name", ["channel.safetensors", "model/model.safetensors", "model/tokenizer.json"])
+@pytest.mark.parametrize("name", ["vectors.safetensors", "model/model.safetensors", "model/tokenizer.json"])
 def test_half_a_file_is_a_model_error(run, name):
     whole = (run / name).read_bytes()
     (run / name).write_bytes(whole[: len(whole) // 2])
@@ -139,6 +138,6 @@ def test_half_a_file_is_a_model_error(run, name):
 
 def test_weights_of_another_shape_are_a_model_error(run, tmp_path):
     untuned(planted_world(), small_recipe("backbone.width=32")).save(tmp_path / "wide")
-    (run / "channel.safetensors").write_bytes((tmp_path / "wide" / "channel.safetensors").read_bytes())
+    (run / "vectors.safetensors").write_bytes((tmp_path / "wide" / "vectors.safetensors").read_bytes())
     with pytest.raises(ModelError, match="tune again"):
         TunedModel.load(run)

@@ -65,7 +65,7 @@ def run(
     freshness = watch(tuned, dataset, user=choose_user(dataset, split))
     _show_freshness(freshness)
     _write_report(out, dataset, assessment, tuned=tuned, freshness=freshness)
-    show(f"\n5. Written to {out}: data/, recipe.toml, model/, channel.safetensors, metrics.json, report.html")
+    show(f"\n5. Written to {out}: data/, recipe.toml, model/, vectors.safetensors, metrics.json, report.html")
     show(f"   open {out / 'report.html'}")
     show(f"   recollect recommend {out} {out / 'data'} --user {freshness.user} --explain")
     say(f"demo finished in {time.monotonic() - begun:.0f} s")

@@ -15,3 +15,13 @@ ProtocolName = Annotated[
     str | None,
     typer.Option("--protocol", metavar="P", help="How the log is split: time, rella-ml1m or collm-ml1m."),
 ]
+
+PresetName = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="P", help="A preset of the recipe, such as small."),
+]
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a value of the recipe; may be given again."),
+]

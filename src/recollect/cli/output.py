@@ -46,6 +46,15 @@ def show_table(rows: Iterable[Sequence[object]], *, header: Sequence[str] = (), 
     title
         A line above the table.
     """
+    print(f"{title}\n" * bool(title) + _table(rows, header), end="")
+
+
+def say_table(rows: Iterable[Sequence[object]]) -> None:
+    """Write a table without a header to stderr."""
+    print(_table(rows, ()), end="", file=sys.stderr, flush=True)
+
+
+def _table(rows: Iterable[Sequence[object]], header: Sequence[str]) -> str:
     table = Table(box=None, pad_edge=False, show_header=bool(header), header_style="")
     cells = [[str(cell) for cell in row] for row in rows]
     for number in range(max((len(row) for row in cells), default=len(header))):
@@ -53,7 +62,7 @@ def show_table(rows: Iterable[Sequence[object]], *, header: Sequence[str] = (), 
         table.add_column(name, justify="right" if header and number else "left", overflow="fold")
     for row in cells:
         table.add_row(*row)
-    print(f"{title}\n" * bool(title) + _rendered(table), end="")
+    return _rendered(table)
 
 
 def _rendered(table: Table) -> str:

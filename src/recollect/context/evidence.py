@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
@@ -29,21 +29,37 @@ PERSON_FEATURES: Final = ("person residual", "person log-count")
 
 _PERSON_SHRINK: Final = 20.0
 
+TIMELINE_ARRAYS: Final = ("rows", "items", "labels", "values", "times", "features", "visible")
+"""The arrays of a `Timeline`, all over the same events."""
+
 LIVE: Final = -1
 """Row of an event that has come in since the log was read."""
 
 
 class HistoryView(BaseModel):
-    """Show the most recent events, at most `shown`, dropping the oldest `evict` at a time."""
+    """Choose which past events are shown, and in which order.
+
+    `choice` takes the most recent events, those nearest to the item asked (`retrieved`), or half of each (`both`).
+    `order` is that of time, or of nearness. `feedback` keeps all events or likes alone. `similarity` says which item
+    vectors measure nearness; of a `hybrid`, `semantic_share` is the text's part. `per` retrieves for each candidate
+    alone, or once for the whole `set` of candidates, whose union then makes one trunk. `evict` is how many events the
+    stream drops at a time.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    shown: int = Field(default=160, ge=1)
-    evict: int = Field(default=32, ge=1)
+    shown: int = Field(default=160, ge=0)
+    evict: int = Field(default=1, ge=1)
+    choice: Literal["recent", "retrieved", "both"] = "recent"
+    order: Literal["time", "similar-first", "similar-last"] = "time"
+    feedback: Literal["all", "likes"] = "all"
+    similarity: Literal["semantic", "collaborative", "hybrid"] = "semantic"
+    semantic_share: float = Field(default=0.5, ge=0, le=1)
+    per: Literal["candidate", "set"] = "candidate"
 
     @model_validator(mode="after")
     def _fits(self) -> HistoryView:
-        if self.evict > self.shown:
+        if self.evict > max(self.shown, 1):
             raise ValueError(f"evict={self.evict} drops more than the shown={self.shown} events; make it smaller")
         return self
 
@@ -104,12 +120,16 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Timeline:
-    """Hold all N events of one user in log order; arrays as in `Evidence`, `visible` counted from the first event."""
+    """Hold all N events of one user in log order.
+
+    Arrays as in `Evidence`; `values` are the feedback in the unit of the log, `visible` counts from the first event.
+    """
 
     user: int
     rows: Int64[np.ndarray, " N"]
     items: Int32[np.ndarray, " N"]
     labels: Bool[np.ndarray, " N"]
+    values: Float32[np.ndarray, " N"]
     times: Int64[np.ndarray, " N"]
     features: Float32[np.ndarray, "N F"]
     visible: Int32[np.ndarray, " N"]
@@ -123,8 +143,7 @@ class Timeline:
 
     def until(self, count: int) -> Timeline:
         """Return the first `count` events."""
-        names = ("rows", "items", "labels", "times", "features", "visible")
-        return replace(self, **{name: getattr(self, name)[:count] for name in names})
+        return replace(self, **{name: getattr(self, name)[:count] for name in TIMELINE_ARRAYS})
 
     def window(self, start: int, end: int, *, asked: Bool[np.ndarray, " K"] | None = None) -> Evidence:
         """Cut the events from `start` up to `end`; what lies before `start` is seen by none of them."""
@@ -143,7 +162,7 @@ class Timeline:
         """Return the timeline with later events of the same user behind it; their `visible` is kept as given."""
         joined = {
             name: np.concatenate([getattr(self, name), getattr(event, name)])
-            for name in ("rows", "items", "labels", "times", "features", "visible")
+            for name in TIMELINE_ARRAYS
         }
         return replace(self, **joined)
 
@@ -176,6 +195,7 @@ class Context:
             rows=rows,
             items=self.log.item[rows],
             labels=self.log.label[rows],
+            values=self.log.value[rows],
             times=self.log.time[rows],
             features=self.features[rows],
             visible=self.past.visible[rows],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from recollect.context.vectors import TextEncoder, VectorSettings, collaborative_vectors
+from recollect.context.vectors import ItemEncoder, TextEncoder, VectorSettings, collaborative_vectors
 from recollect.data.catalog import Catalog
 from recollect.data.dataset import Dataset
 
@@ -31,24 +31,45 @@ class ItemVectors:
         Text columns first, then the collaborative ones.
     collaborative : int
         How many of the last columns are collaborative.
-    encoder : TextEncoder
+    encoder : ItemEncoder
         Encodes items that come later.
     """
 
     ids: tuple[str, ...]
     static: Float32[np.ndarray, "I K"]
     collaborative: int
-    encoder: TextEncoder
+    encoder: ItemEncoder
 
     @classmethod
     def fit(
-        cls, dataset: Dataset, rows: Int64[np.ndarray, " N"], settings: VectorSettings, *, seed: int = 0
+        cls,
+        dataset: Dataset,
+        rows: Int64[np.ndarray, " N"],
+        settings: VectorSettings,
+        *,
+        seed: int = 0,
+        encoder: ItemEncoder | None = None,
     ) -> ItemVectors:
-        """Fit text vectors on the catalog and collaborative vectors on the given rows of the log."""
-        encoder = TextEncoder.fit(dataset.catalog, width=settings.text_width, seed=seed)
+        """Fit text vectors on the catalog and collaborative vectors on the given rows of the log.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Catalog and log.
+        rows : Int64[N]
+            Rows of the tuning part.
+        settings : VectorSettings
+            Widths.
+        seed : int
+            Of the reductions.
+        encoder : ItemEncoder, optional
+            What reads the texts, to be fitted to the catalog; the encoder built in if None.
+        """
+        fit = TextEncoder.fit if encoder is None else encoder.fitted
+        fitted = fit(dataset.catalog, width=settings.text_width, seed=seed)
         together = collaborative_vectors(dataset.log, rows, width=settings.collaborative_width, seed=seed)
-        static = np.concatenate([encoder.encode(dataset.catalog), together], axis=1)
-        return cls(dataset.catalog.ids, static, together.shape[1], encoder)
+        static = np.concatenate([fitted.encode(dataset.catalog), together], axis=1)
+        return cls(dataset.catalog.ids, static, together.shape[1], fitted)
 
     def places(self, catalog: Catalog) -> Int64[np.ndarray, " I"]:
         """Return where each item of a catalog stands here, `UNSEEN` for new ones."""
@@ -70,8 +91,4 @@ class ItemVectors:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return everything but names as arrays, for a file."""
-        return {
-            "static": self.static,
-            "frequency": self.encoder.frequency,
-            "components": self.encoder.components,
-        }
+        return {"static": self.static, **self.encoder.arrays()}

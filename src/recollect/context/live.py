@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from recollect.context.evidence import LIVE, Context, Timeline
+from recollect.context.evidence import LIVE, TIMELINE_ARRAYS, Context, Timeline
 
 
 class LiveContext:
@@ -52,13 +52,15 @@ class LiveContext:
             likes[items == item] += sum(known)
         return self._context.statistics.describe(count, likes)
 
-    def add(self, user: int, item: int, *, liked: bool, time: int) -> Timeline:
+    def add(self, user: int, item: int, *, value: float, liked: bool, time: int) -> Timeline:
         """Take in an event, and return its user's timeline as it is now.
 
         Parameters
         ----------
         user, item : int
             Codes; those beyond the log are new ones.
+        value : float
+            Its feedback, in the unit of the log.
         liked : bool
             Its label.
         time : int
@@ -72,6 +74,7 @@ class LiveContext:
             rows=np.array([LIVE], np.int64),
             items=items,
             labels=np.array([liked]),
+            values=np.array([value], np.float32),
             times=np.array([time], np.int64),
             features=self._context.statistics.answered(bare, np.array([liked])),
             visible=np.array([line.visible_at(time, gap=self.gap)], np.int32),
@@ -87,7 +90,6 @@ class LiveContext:
 
 def _in_time_order(line: Timeline, *, gap: int) -> Timeline:
     order = np.argsort(line.times, kind="stable")
-    names = ("rows", "items", "labels", "times", "features")
-    moved: dict[str, np.ndarray] = {name: getattr(line, name)[order] for name in names}
-    visible = np.searchsorted(moved["times"], moved["times"] - gap, side="right").astype(np.int32)
-    return replace(line, **moved, visible=visible)
+    moved: dict[str, np.ndarray] = {name: getattr(line, name)[order] for name in TIMELINE_ARRAYS}
+    moved["visible"] = np.searchsorted(moved["times"], moved["times"] - gap, side="right").astype(np.int32)
+    return replace(line, **moved)

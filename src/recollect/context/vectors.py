@@ -6,6 +6,9 @@
   rated what, fitted on the tuning part alone. An unseen item gets zeros, and tuning hides these columns at random, so
   that zeros are nothing new to the model.
 
+The text part may come from another `ItemEncoder` instead, such as the hidden states of a language model; the caller
+hands it in, since this room knows no models.
+
 It decides that all of this is fixed at tuning time: what moves afterwards is the person's context and the item's
 causal statistics, never a weight.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 import scipy.sparse as sparse
@@ -33,12 +36,38 @@ _SHRINK: Final = 10.0  # pseudo-count that keeps rare items' collaborative vecto
 
 
 class VectorSettings(BaseModel):
-    """Set the widths of the item vectors; 0 leaves a part out."""
+    """Set where the text vectors come from, and the widths of the item vectors; 0 leaves a part out.
+
+    `text` "ngrams" is the encoder built in, "backbone" pools the hidden states of the run's own language model, and
+    anything else is the folder or name of a sentence encoder.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    text: str = Field(default="ngrams", min_length=1)
     text_width: int = Field(default=32, ge=0, le=512)
     collaborative_width: int = Field(default=32, ge=0, le=512)
+
+
+class ItemEncoder(Protocol):
+    """Turn the texts of items into vectors, in the same way for items known and new."""
+
+    @property
+    def width(self) -> int:
+        """Columns of an encoded item."""
+        ...
+
+    def fitted(self, catalog: Catalog, *, width: int, seed: int) -> ItemEncoder:
+        """Return an encoder of the same kind, fitted to a catalog and reduced to about the given width."""
+        ...
+
+    def encode(self, catalog: Catalog) -> Float32[np.ndarray, "I W"]:
+        """Encode every item of a catalog."""
+        ...
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what was fitted, for a file."""
+        ...
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -86,10 +115,18 @@ class TextEncoder:
             components = (directions / scale).astype(np.float32)
         return cls(cast(np.ndarray, weights.idf_).astype(np.float32), components, tuple(common))
 
+    def fitted(self, catalog: Catalog, *, width: int, seed: int) -> TextEncoder:
+        """Return an encoder of the same kind, fitted to a catalog."""
+        return TextEncoder.fit(catalog, width=width, seed=seed)
+
     @property
     def width(self) -> int:
         """Columns of an encoded item."""
         return len(self.components) + len(self.genres) + 1
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what was fitted, but the names of the genres, for a file."""
+        return {"frequency": self.frequency, "components": self.components}
 
     def encode(self, catalog: Catalog) -> Float32[np.ndarray, "I W"]:
         """Encode every item of a catalog: title directions, genres, year."""

@@ -35,7 +35,7 @@ _NAMES = {
     BARE: "bare",
     **{colour: f"floor-{number}" for number, colour in enumerate(FLOOR_COLOURS)},
 }
-_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 _SIZE = (4.5, 2.9)
 _BINS = 40
 _STYLE = {
@@ -83,7 +83,7 @@ def headline(evaluation: Evaluation, metric: str) -> str:
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
 
-    return _svg(
+    return svg_of(
         drawing, title=f"{TITLES[metric]} of every scorer with 95 % intervals", height=0.5 + 0.33 * len(entries)
     )
 
@@ -105,7 +105,7 @@ def by_slice(evaluation: Evaluation, kind: str) -> str:
             axes.tick_params(axis="x", rotation=90)
         axes.set_ylabel("AUC")
 
-    return _svg(drawing, title=f"AUC by {kind}, for every scorer", height=3.2 if kind == "time" else 2.9)
+    return svg_of(drawing, title=f"AUC by {kind}, for every scorer", height=3.2 if kind == "time" else 2.9)
 
 
 def calibration(predictions: Predictions) -> str:
@@ -118,7 +118,7 @@ def calibration(predictions: Predictions) -> str:
         axes.scatter(stated, seen, s=8 + 160 * rows / rows.max(), color=ACCENT, alpha=0.75, linewidth=0)
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="stated probability", ylabel="share of likes")
 
-    return _svg(drawing, title="Calibration: share of likes by stated probability")
+    return svg_of(drawing, title="Calibration: share of likes by stated probability")
 
 
 def score_distribution(predictions: Predictions) -> str:
@@ -131,9 +131,9 @@ def score_distribution(predictions: Predictions) -> str:
             axes.stairs(share, edges, fill=True, color=colour, alpha=0.3)
             axes.stairs(share, edges, color=colour, linewidth=1.4, label=name)
         axes.set(xlim=(0, 1), xlabel="stated probability", ylabel="share of rows")
-        _legend(axes)
+        legend(axes)
 
-    return _svg(drawing, title="Distribution of the stated probability, liked and not liked rows apart")
+    return svg_of(drawing, title="Distribution of the stated probability, liked and not liked rows apart")
 
 
 def losses(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
@@ -148,9 +148,9 @@ def losses(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
             mark = "o" if len(points) < 20 else ""
             axes.plot(*points.T, color=palette[number % len(palette)], linewidth=1.4, marker=mark, ms=3.5, label=name)
         axes.set(xlabel="step", ylabel="loss")
-        _legend(axes)
+        legend(axes)
 
-    return _svg(drawing, title="Loss while tuning")
+    return svg_of(drawing, title="Loss while tuning")
 
 
 def _looks(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
@@ -158,7 +158,7 @@ def _looks(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     looks: dict[str, dict[str, Any]] = {
         name: {
             "color": FLOOR_COLOURS[number % len(FLOOR_COLOURS)],
-            "linestyle": _DASHES[number % len(_DASHES)],
+            "linestyle": DASHES[number % len(DASHES)],
             "linewidth": 1.3,
         }
         for number, name in enumerate(evaluation.floors)
@@ -169,10 +169,15 @@ def _looks(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     return looks
 
 
-def _legend(axes: Axes) -> None:
+def legend(axes: Axes, *, columns: int = 4) -> None:
     """Name the curves above the axes, where nothing is drawn."""
     axes.legend(
-        frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=4, handlelength=1.2, columnspacing=1.4
+        frameon=False,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 0.98),
+        ncols=columns,
+        handlelength=1.2,
+        columnspacing=1.4,
     )
 
 
@@ -184,7 +189,7 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-def _svg(drawing: Drawing, *, title: str, height: float = _SIZE[1]) -> str:
+def svg_of(drawing: Drawing, *, title: str, height: float = _SIZE[1]) -> str:
     """Draw on fresh axes and give one <svg> element that scales with the page and says what it shows."""
     with mpl.rc_context(cast("Any", {**_STYLE, "svg.hashsalt": title})):
         figure = Figure(figsize=(_SIZE[0], height), layout="constrained")

@@ -7,18 +7,16 @@ writes the page can add what it likes, such as how a list moved after three clic
 Source: issue "First light", `report.html`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from recollect.errors import translate
-from recollect.evaluation import plots
+from recollect.evaluation import page, plots
 from recollect.evaluation.bootstrap import METRICS
 from recollect.evaluation.predictions import Predictions
 from recollect.evaluation.result import HIGHER_IS_BETTER, TITLES, Evaluation, TableRow, decimals, table
 
-_STYLE = Path(__file__).with_name("report.css")
 _READING = (
     ("AUC", "the chance that a random like is scored above a random non-like, over all rows; .5 is guessing."),
     (
@@ -88,16 +86,11 @@ def render(report: Report) -> str:
         _headline(report.evaluation),
         _plots(report),
         *(_section(section) for section in report.sections),
-        _facts(report.facts),
+        page.facts(report.facts),
         _recipe(report.recipe),
-        _reading(),
+        page.reading(_READING),
     ]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(report.title)}</title>\n<style>\n{_STYLE.read_text(encoding='utf-8')}</style>\n</head>\n"
-        f"<body>\n<main>\n{''.join(body)}</main>\n</body>\n</html>\n"
-    )
+    return page.frame(report.title, "".join(body))
 
 
 def write_report(path: Path, report: Report) -> None:
@@ -110,20 +103,7 @@ def write_report(path: Path, report: Report) -> None:
     DataError
         When the predictions hold no row.
     """
-    text = render(report)
-    try:
-        _write_aside(text, path)
-    except OSError as error:
-        raise translate(error) or error from error
-
-
-def _write_aside(text: str, path: Path) -> None:
-    aside = path.with_name(f".{path.name}.aside")
-    try:
-        aside.write_text(text, encoding="utf-8", newline="\n")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    page.write_aside(path, render(report))
 
 
 def _head(report: Report) -> str:
@@ -131,7 +111,7 @@ def _head(report: Report) -> str:
     judged = (
         f"{result.part} part · protocol {result.protocol} · {result.rows:,} rows · {result.uauc_users:,} users in UAUC"
     )
-    return f'<header>\n<h1>{escape(report.title)}</h1>\n<p class="quiet">{escape(judged)}</p>\n</header>\n'
+    return page.heading(report.title, note=judged)
 
 
 def _tiles(evaluation: Evaluation) -> str:
@@ -196,11 +176,7 @@ def _plots(report: Report) -> str:
         ("Loss while tuning", plots.losses(report.losses), ""),
     )
     legend = "".join(f"<li>{_swatch(colour)}{escape(name)}</li>" for name, colour in plots.colours(result).items())
-    figures = "".join(
-        f"<figure>\n<h3>{title}</h3>\n{svg}\n<figcaption>{note}</figcaption>\n</figure>\n"
-        for title, svg, note in drawn
-        if svg
-    )
+    figures = "".join(page.figure(title, svg, note=note) for title, svg, note in drawn if svg)
     slices = "".join(_slice_table(result, kind) for kind in result.slices)
     return (
         f'<h2>Where it is good</h2>\n<ul class="legend">{legend}</ul>\n<div class="plots">\n{figures}</div>\n'
@@ -220,30 +196,13 @@ def _slice_table(evaluation: Evaluation, kind: str) -> str:
         for entry in evaluation.slices[kind]
     ]
     header = (kind, "rows", *TITLES.values(), *(f"AUC, {name}" for name in others))
-    return _table(rows, header=header, label=f"Metrics by {kind}")
+    return page.grid(rows, header=header, label=f"Metrics by {kind}")
 
 
 def _section(section: Section) -> str:
     note = f'<p class="quiet">{escape(section.note)}</p>\n' if section.note else ""
-    body = _table(section.rows, header=section.header, label=section.title, kind="card text")
+    body = page.grid(section.rows, header=section.header, label=section.title, kind="card text")
     return f"<h2>{escape(section.title)}</h2>\n{body}{note}"
-
-
-def _table(rows: Iterable[Sequence[str]], *, header: Sequence[str], label: str, kind: str = "card") -> str:
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
-    return (
-        f'<div class="{kind}" role="region" aria-label="{escape(label, quote=True)}" tabindex="0">\n<table>\n'
-        + (f"<thead><tr>{head}</tr></thead>\n" if header else "")
-        + f"<tbody>\n{body}</tbody>\n</table>\n</div>\n"
-    )
-
-
-def _facts(facts: Mapping[str, str]) -> str:
-    if not facts:
-        return ""
-    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>\n" for name, value in facts.items())
-    return f'<h2>Facts</h2>\n<dl class="card facts">\n{lines}</dl>\n'
 
 
 def _recipe(recipe: str) -> str:
@@ -251,8 +210,3 @@ def _recipe(recipe: str) -> str:
         return ""
     region = 'class="card" role="region" aria-label="Recipe" tabindex="0"'
     return f"<h2>Recipe</h2>\n<div {region}>\n<pre><code>{escape(recipe.strip())}</code></pre>\n</div>\n"
-
-
-def _reading() -> str:
-    lines = "".join(f"<dt>{name}</dt><dd>{meaning}</dd>\n" for name, meaning in _READING)
-    return f'<details>\n<summary>How to read this page</summary>\n<dl class="facts">\n{lines}</dl>\n</details>\n'

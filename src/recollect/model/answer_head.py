@@ -1,23 +1,32 @@
-"""The answer head: the rows of the output layer that stand for answers, and nothing else of it.
+"""The answer head: from hidden states at answer slots to what the model says about the answers.
 
-What it is: one function from hidden states at answer slots to answer logits.
+What it is: answer logits, from the rows of the output layer that stand for answers and nothing else of it; and
+log-probabilities, where the whole vocabulary must be asked because an answer has several tokens.
 
 What it decides: a product with A rows instead of V, always in float32, because ten thousand candidates need more
-digits than bfloat16 has. What a family does to its logits afterwards is read from its configuration; the check at load
-time (`recollect.model.check`) compares with the family's own output, so an unknown treatment is noticed, not ignored.
+digits than bfloat16 has. Log-probabilities are computed some slots at a time, and again in the backward pass, so that
+no more than a few rows of V numbers are ever kept. What a family does to its logits afterwards is read from its
+configuration; the check at load time (`recollect.model.check`) compares with the family's own output, so an unknown
+treatment is noticed, not ignored.
 
-Dimension letters: S slots, A answers, D width.
+Dimension letters: S slots, Q questions, k slots of a question, A answers, D width, V vocabulary.
 """
 
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as functional
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 from transformers import PreTrainedModel
 
-__all__ = ["answer_logits"]
+__all__ = ["answer_log_probs", "answer_logits", "text_answer_logits"]
+
+_SLOTS_AT_ONCE = 256
+_computed_again = cast(Callable[..., Tensor], checkpoint)  # in the backward pass; its types are unknown
 
 
 def answer_logits(
@@ -34,14 +43,79 @@ def answer_logits(
     answers
         Token id of each answer.
     """
+    return _logits(causal, hidden, answers)
+
+
+def answer_log_probs(
+    causal: PreTrainedModel, hidden: Float[Tensor, "S D"], tokens: Int[Tensor, "S A"]
+) -> Float[Tensor, "S A"]:
+    """Compute the log-probability, over the whole vocabulary, of some tokens at each slot.
+
+    Parameters
+    ----------
+    causal
+        The language model whose output layer is used.
+    hidden
+        Last hidden states at the slots.
+    tokens
+        Token ids asked for at each slot.
+    """
+    parts: list[Tensor] = []
+    for start in range(0, max(1, len(hidden)), _SLOTS_AT_ONCE):
+        part = (causal, hidden[start : start + _SLOTS_AT_ONCE], tokens[start : start + _SLOTS_AT_ONCE])
+        again = torch.is_grad_enabled()
+        parts.append(_computed_again(_log_probs, *part, use_reentrant=False) if again else _log_probs(*part))
+    return torch.cat(parts)
+
+
+def text_answer_logits(
+    causal: PreTrainedModel,
+    states: Float[Tensor, "Q k D"],
+    answers: Int[Tensor, " A"],
+    *,
+    later: Sequence[Sequence[int]],
+) -> Float[Tensor, "Q A"]:
+    """Compute the log-probability of each whole answer: the sum over its tokens.
+
+    Parameters
+    ----------
+    causal
+        The language model whose output layer is used.
+    states
+        Last hidden states of each question: where it ends, then where the later tokens of each answer are read.
+    answers
+        Token id of the first token of each answer.
+    later
+        Its other tokens.
+    """
+    count = len(states)
+    first = answer_log_probs(causal, states[:, 0], answers.expand(count, -1))
+    tokens = torch.tensor([token for one in later for token in one], device=states.device)
+    rest = answer_log_probs(causal, states[:, 1:].flatten(0, 1), tokens.repeat(count)[:, None]).view(count, -1)
+    ends = list(accumulate(map(len, later)))
+    sums = [rest[:, end - len(one) : end].sum(1) for one, end in zip(later, ends, strict=True)]
+    return first + torch.stack(sums, dim=1)
+
+
+def _log_probs(
+    causal: PreTrainedModel, hidden: Float[Tensor, "S D"], tokens: Int[Tensor, "S A"]
+) -> Float[Tensor, "S A"]:
+    logits = _logits(causal, hidden, slice(None))
+    return logits.gather(1, tokens) - logits.logsumexp(1, keepdim=True)
+
+
+def _logits(
+    causal: PreTrainedModel, hidden: Float[Tensor, "S D"], rows: Int[Tensor, " A"] | slice
+) -> Float[Tensor, "S _"]:
+    """Compute some rows of the output layer in float32."""
     head = cast(torch.nn.Module, causal.get_output_embeddings())
     with torch.autocast(hidden.device.type, enabled=False):
         if type(head) is torch.nn.Linear:
             bias = cast(Tensor | None, head.bias)
-            bias = None if bias is None else bias[answers].float()
-            logits = functional.linear(hidden.float(), head.weight[answers].float(), bias)
+            bias = None if bias is None else bias[rows].float()
+            logits = functional.linear(hidden.float(), head.weight[rows].float(), bias)
         else:
-            logits = cast(Tensor, head(hidden.to(causal.dtype)))[:, answers].float()
+            logits = cast(Tensor, head(hidden.to(causal.dtype)))[:, rows].float()
         return _finished(logits, causal.config.get_text_config())
 
 

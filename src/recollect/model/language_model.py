@@ -5,23 +5,28 @@ What it is: a wrapper around a backbone, an optional item channel and the answer
 
 What it decides: nothing about families, which are observed at load time (`recollect.model.check`). Only the output rows
 of the answers are computed, only at the slots. A score is the difference of answer logits, which is the difference of
-log-probabilities. Where attention cannot be plugged, `score` packs the trunk with its branches instead: the same
-answers, without the saving.
+log-probabilities. An answer of several tokens is read at several slots (`recollect.model.answer_tokens`), and then the
+logit of an answer is its log-probability. Where attention cannot be plugged, `score` packs the trunk with its branches
+instead: the same answers, without the saving.
 
-Dimension letters: B rows, T tokens, S slots, A answers, C candidates, L tokens of a branch, G cached segments, D width.
+Dimension letters: B rows, T tokens, S slots, Q questions, k slots of a question, A answers, C candidates, L tokens of a
+branch, G cached segments, D width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int32
+from jaxtyping import Bool, Float, Float32, Int32, Int64
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from recollect.errors import ModelError, PromptError
-from recollect.model.answer_head import answer_logits
+from recollect.model.answer_head import answer_logits, text_answer_logits
+from recollect.model.answer_tokens import AnswerTokens
 from recollect.model.attention import PLAN, AttentionPlan
 from recollect.model.cache import AppendPlan, CascadePlan, TrunkCache
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
@@ -33,6 +38,7 @@ from recollect.prompt.tree import PromptTree
 __all__ = ["LanguageModel"]
 
 _CHUNK_TOKENS = 2048  # branch tokens computed together
+_Reader = Callable[[Branches, Int64[np.ndarray, "C N"]], Float[Tensor, "C N D"]]
 
 
 class LanguageModel(nn.Module):
@@ -43,13 +49,17 @@ class LanguageModel(nn.Module):
     causal
         A causal language model of `transformers`, which is set to our attention function where it allows that.
     answers
-        Token id of each answer, such as yes and no.
+        Token ids of each answer, such as no and yes; a bare id is an answer of one token.
     channel
         Gives the input vectors of soft tokens: ``channel(items: Int[T'], features: Float[T', F],
         embedded: Float[T', D]) -> Float[T', D]``. None if items enter as text alone.
 
     Attributes
     ----------
+    answers
+        Token id of the first token of each answer.
+    answer_tokens
+        All tokens of each answer.
     span_limit
         How many positions the backbone can look across.
     pluggable
@@ -58,16 +68,20 @@ class LanguageModel(nn.Module):
     Raises
     ------
     ModelError
-        If the backbone cannot show prompt trees.
+        If the backbone cannot show prompt trees, or the answers cannot be told apart.
     """
 
     answers: Tensor
 
-    def __init__(self, causal: PreTrainedModel, *, answers: Sequence[int], channel: nn.Module | None = None) -> None:
+    def __init__(
+        self, causal: PreTrainedModel, *, answers: Sequence[int | Sequence[int]], channel: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.causal = causal
         self.channel = channel
-        self.register_buffer("answers", torch.tensor(list(answers), device=causal.device), persistent=False)
+        self.answer_tokens = AnswerTokens.of(answers)
+        first = [one[0] for one in self.answer_tokens.tokens]
+        self.register_buffer("answers", torch.tensor(first, device=causal.device), persistent=False)
         self.span_limit = span_limit(causal.config.get_text_config())
         self.pluggable = plug_attention(causal)
         require_tree_support(causal, self.answers)
@@ -77,24 +91,50 @@ class LanguageModel(nn.Module):
         """Where the backbone's weights are."""
         return self.causal.device
 
-    def forward(self, packed: Packed) -> Float[Tensor, "S A"]:
-        """Compute the answer logits at every slot of a packed batch.
+    @property
+    def slots_per_question(self) -> int:
+        """Answer slots k of one question: 1 if every answer is one token."""
+        return self.answer_tokens.slots_per_question
+
+    def forward(self, packed: Packed) -> Float[Tensor, "Q A"]:
+        """Compute the answer logits of every question of a packed batch.
 
         Parameters
         ----------
         packed
-            Trees in rows; logits come in the order of ``packed.slots``.
+            Trees in rows. Every k slots are one question: where it ends, then where the later tokens of the first
+            answer are read, then those of the second. Logits come in the order of the questions.
 
         Raises
         ------
         ModelError
-            If a tree reaches farther than the backbone can look, or holds soft tokens without an item channel.
+            If a tree reaches farther than the backbone can look, holds soft tokens without an item channel, or has a
+            number of slots that is no multiple of k.
         """
+        k = self.slots_per_question
+        if len(packed.slots) % k:
+            raise ModelError(
+                what="answer slots that make no whole questions",
+                got=f"{len(packed.slots)} slots",
+                expected=f"a multiple of {k}, the slots of one question",
+                do="write out the answers of several tokens behind each question",
+            )
+        states = self._slot_states(packed)
+        return self._answer_logits(states.view(-1, k, states.shape[-1]))
+
+    def _slot_states(self, packed: Packed) -> Float[Tensor, "S D"]:
+        """Compute the last hidden state at every slot."""
         embedded = self._embed(packed.tokens, packed.items, packed.features)
         mask = self._added_mask(packed.mask)
         hidden = self._body(embedded, packed.positions, mask=mask[:, None])
         rows, tokens = torch.from_numpy(packed.slots.astype(np.int64)).to(self.device).unbind(1)
-        return answer_logits(self.causal, hidden[rows, tokens], self.answers)
+        return hidden[rows, tokens]
+
+    def _answer_logits(self, states: Float[Tensor, "Q k D"]) -> Float[Tensor, "Q A"]:
+        """Read the answers of questions from the hidden states at their slots."""
+        if self.slots_per_question == 1:
+            return answer_logits(self.causal, states[:, 0], self.answers)
+        return text_answer_logits(self.causal, states, self.answers, later=self.answer_tokens.later)
 
     @torch.inference_mode()
     def append(
@@ -167,25 +207,46 @@ class LanguageModel(nn.Module):
         """
         visible = np.ones(cache.segment_count, np.bool_) if sees is None else sees
         _check_relation(visible, (cache.segment_count,))
-        length = max(1, branches.tokens.shape[1])
+        length = max(1, branches.tokens.shape[1] + self.slots_per_question - 1)
         size = chunk or max(1, _CHUNK_TOKENS // length)
         chunks = [branches.take(slice(start, start + size)) for start in range(0, len(branches), size)]
         with evaluating(self):
             if self.pluggable:
-                plan = CascadePlan(self._visible_trunk(cache, visible))
-                logits = [self._score_chunk(part, plan) for part in chunks]
+                read = partial(self._read_cascade, plan=CascadePlan(self._visible_trunk(cache, visible)))
             else:
-                logits = [self(pack([attach(cache.tree, part, sees=visible)])) for part in chunks]
-        empty = torch.zeros((0, self.answers.shape[0]), device=self.device)
+                read = partial(self._read_packed, trunk=cache.tree, sees=visible)
+            logits = [self._score_chunk(part, read) for part in chunks]
+        empty = torch.zeros((0, len(self.answers)), device=self.device)
         return torch.cat([empty, *logits])
 
-    def _score_chunk(self, part: Branches, plan: CascadePlan) -> Float[Tensor, "C A"]:
-        """Compute some branches, each one row of a batch."""
+    def _score_chunk(self, part: Branches, read: _Reader) -> Float[Tensor, "C A"]:
+        """Read some branches, continued by each answer of several tokens."""
+        states = [read(longer, places) for longer, places in self.answer_tokens.continued(part)]
+        return self._answer_logits(torch.cat([states[0][:, :1], *(one[:, 1:] for one in states)], dim=1))
+
+    def _read_cascade(
+        self, part: Branches, places: Int64[np.ndarray, "C N"], *, plan: CascadePlan
+    ) -> Float[Tensor, "C N D"]:
+        """Compute the hidden states of some tokens of each branch, each branch one row of a batch."""
         embedded = self._embed(part.tokens, part.items, part.features)
         same = bool((part.positions == part.positions[:1]).all())
         hidden = self._body(embedded, part.positions[:1] if same else part.positions, plan=plan)
-        slots = self._tensor(part.slots).long()
-        return answer_logits(self.causal, hidden[torch.arange(len(part), device=self.device), slots], self.answers)
+        return hidden[torch.arange(len(part), device=self.device)[:, None], self._tensor(places)]
+
+    def _read_packed(
+        self,
+        part: Branches,
+        places: Int64[np.ndarray, "C N"],
+        *,
+        trunk: PromptTree | None,
+        sees: Bool[np.ndarray, " G"],
+    ) -> Float[Tensor, "C N D"]:
+        """Compute the same with the trunk encoded anew."""
+        tree = attach(trunk, part, sees=sees)
+        slots = ((tree.slots - part.slots)[:, None] + places).astype(np.int32)
+        asked = replace(tree, slots=slots.reshape(-1), slot_rows=np.repeat(tree.slot_rows, slots.shape[1]))
+        states = self._slot_states(pack([asked]))
+        return states.view(*slots.shape, states.shape[-1])
 
     def _visible_trunk(self, cache: TrunkCache, visible: Bool[np.ndarray, " G"]) -> list[tuple[Tensor, Tensor]]:
         """View the trunk's keys and values of each layer; copied once if a part of it is hidden."""

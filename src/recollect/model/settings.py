@@ -6,10 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class NanoShape(BaseModel):
-    """Set the size of the decoder."""
+    """Set the size of a small decoder with random weights and a vocabulary of its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["nano"] = "nano"
     width: int = Field(default=128, ge=8)
     layers: int = Field(default=3, ge=1)
     heads: int = Field(default=4, ge=1)
@@ -28,6 +29,20 @@ class NanoShape(BaseModel):
         return self
 
 
+class PretrainedBackbone(BaseModel):
+    """Name a causal language model: a folder, or a name of the model hub, and the type of its weights.
+
+    `dtype` "auto" is float32 on a CPU and for tuning, and bfloat16 where a GPU only answers.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["pretrained"] = "pretrained"
+    name: str = Field(min_length=1)
+    revision: str = "main"
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
 class ChannelSettings(BaseModel):
     """Set the size of the item channel and what tuning hides of it."""
 
@@ -40,18 +55,34 @@ class ChannelSettings(BaseModel):
 
 
 class TuningSettings(BaseModel):
-    """Set the objective, the optimiser and when to stop.
+    """Set what is tuned, from which rows, by which objective and optimiser, and when to stop.
 
-    The loss is the mean cross-entropy of all answers plus `within` times the mean pairwise loss inside each window,
+    `method` "none" tunes nothing, "lora" adds low-rank weights to the modules named in `lora_targets` (those of the
+    queries and values of any family if empty). `rows` draws a nested few-shot set, row by row or user by user (0 takes
+    all). `supervise` asks the last question of each prompt, or all of them; `blocks` is then how many events a prompt
+    holds. `original` is the share of prompts whose history is the most recent one, where the recipe retrieves (ReiT).
+    The loss is the mean cross-entropy of the answers plus `within` times the mean pairwise loss inside each window,
     which asks a person's likes to stand above the same person's dislikes. Epochs are chosen on validation rows by log
     loss, or by `ranking`: one less the mean of AUC and UAUC.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    method: Literal["none", "full", "lora"] = "full"
+    lora_rank: int = Field(default=8, ge=1)
+    lora_alpha: float = Field(default=16.0, gt=0)
+    lora_dropout: float = Field(default=0.05, ge=0, lt=1)
+    lora_targets: tuple[str, ...] = ()
+    rows: int = Field(default=0, ge=0)
+    draw: Literal["rows", "users"] = "rows"
+    supervise: Literal["last", "all"] = "all"
+    blocks: int = Field(default=8, ge=1)
+    original: float = Field(default=0.0, ge=0, le=1)
     epochs: int = Field(default=4, ge=1)
     batch_tokens: int = Field(default=8_192, ge=64)
+    accumulate: int = Field(default=1, ge=1)
     rate: float = Field(default=2e-3, gt=0)
+    schedule: Literal["cosine", "linear"] = "cosine"
     warmup: int = Field(default=50, ge=1)
     floor: float = Field(default=0.05, ge=0, le=1)
     weight_decay: float = Field(default=0.1, ge=0)
@@ -63,4 +94,5 @@ class TuningSettings(BaseModel):
     patience: int = Field(default=2, ge=1)
     selection_rows: int = Field(default=20_000, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
-    checkpoint_seconds: float = Field(default=60, gt=0)
+    gradient_checkpointing: bool = False
+    checkpoint_seconds: float = Field(default=60.0, gt=0)

@@ -16,7 +16,7 @@ from recollect.errors import PromptError
 from recollect.prompt.branches import Branches
 from recollect.prompt.tree import PromptTree
 
-__all__ = ["attach", "extend", "first_segments", "require_no_leaves"]
+__all__ = ["attach", "common_segments", "extend", "first_segments", "last_segments", "require_no_leaves"]
 
 
 def extend(trunk: PromptTree | None, delta: PromptTree, *, sees: Bool[np.ndarray, "N S"] | None = None) -> PromptTree:
@@ -131,6 +131,52 @@ def first_segments(tree: PromptTree, segments: int) -> PromptTree | None:
         slots=tree.slots[slots],
         slot_rows=tree.slot_rows[slots],
     )
+
+
+def last_segments(tree: PromptTree, segments: int) -> tuple[PromptTree, Bool[np.ndarray, "N S"]]:
+    """Split off what comes after the first segments: what `extend` puts back, and which of the first ones it sees.
+
+    Parameters
+    ----------
+    tree
+        A tree without leaves.
+    segments
+        How many segments are left out; fewer than the tree has.
+
+    Raises
+    ------
+    PromptError
+        If the tree has leaves, or nothing is left.
+    """
+    require_no_leaves(tree)
+    kept = tree.segment >= segments
+    slots = kept[tree.slots]
+    first = len(tree) - int(kept.sum())
+    rest = PromptTree(
+        tokens=tree.tokens[kept],
+        items=tree.items[kept],
+        features=tree.features[kept],
+        segment=tree.segment[kept] - np.int32(segments),
+        positions=tree.positions[kept],
+        sees=tree.sees[segments:, segments:],
+        slots=tree.slots[slots] - np.int32(first),
+        slot_rows=tree.slot_rows[slots],
+    )
+    return rest, tree.sees[segments:, :segments]
+
+
+def common_segments(one: PromptTree, other: PromptTree) -> int:
+    """Count the first segments that two trunks have in common: the same tokens, in the same places, seeing the same."""
+    tokens, segments = min(len(one), len(other)), min(one.segment_count, other.segment_count)
+    same = np.ones(tokens, np.bool_)
+    for name in ("tokens", "items", "positions", "segment"):
+        same &= getattr(one, name)[:tokens] == getattr(other, name)[:tokens]
+    same &= (one.features[:tokens] == other.features[:tokens]).all(axis=1)
+    agreeing = tokens if same.all() else int(np.argmin(same))
+    alike = (one.sees[:segments, :segments] == other.sees[:segments, :segments]).all(axis=1)
+    ends = np.cumsum(one.segment_lengths())[:segments] == np.cumsum(other.segment_lengths())[:segments]
+    good = alike & ends & (np.cumsum(one.segment_lengths())[:segments] <= agreeing)
+    return segments if good.all() else int(np.argmin(good))
 
 
 def require_no_leaves(tree: PromptTree) -> None:

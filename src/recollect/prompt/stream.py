@@ -42,6 +42,7 @@ class StreamSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["stream"] = "stream"
     channel: Literal["text", "soft", "both"] = "soft"
     title_tokens: int = Field(default=12, ge=1, le=256)
     profile: bool = True
@@ -127,7 +128,10 @@ class StreamLayout:
 
     def tree(self, evidence: Evidence) -> PromptTree:
         """Lay out profile and events as one tree, with a slot at every asked event."""
-        trunk, events = self.trunk(evidence.user), self.events(evidence)
+        trunk = self.trunk(evidence.user)
+        if not len(evidence):
+            return trunk
+        events = self.events(evidence)
         count = events.segment_count
         sees = np.zeros((count + 1, count + 1), np.bool_)
         sees[1:, 0] = True

@@ -31,8 +31,8 @@ from recollect.evaluation.replay import Scorer, replay
 from recollect.evaluation.result import Evaluation
 from recollect.evaluation.summary import Occasion, Timed, summarise
 from recollect.progress import SILENT, Progress
-from recollect.prompt.stream import StreamLayout
 from recollect.run.answering import RowAnswerer
+from recollect.run.prompting import make_prompter
 from recollect.run.tuned import TunedModel
 
 Part = Literal["valid", "test"]
@@ -89,19 +89,50 @@ def evaluate(
     floors = {
         name: _timed(dataset, rows, floor, past=past) for name, floor in fit_floors(past, train=split.train).items()
     }
-    answerer = RowAnswerer(
-        tuned,
-        Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior),
-        StreamLayout.of(tuned.vocabulary, dataset.catalog, dataset.users, tuned.recipe.layout),
-    )
-    with_events = _timed(dataset, rows, _Told(answerer, progress, "replaying with the user's events"), past=past)
-    blind = _Told(answerer.blinded(), progress, "replaying without them")
-    without = _timed(dataset, rows, blind, past=past)
+    with_events = predict(tuned, dataset, rows, progress=progress)
+    without = predict(tuned, dataset, rows, blind=True, progress=progress)
     occasion = Occasion(run=run.name, protocol=split.name, part=part)
     result = summarise(occasion, with_events, floors=floors, without_events=without)
     with_events.predictions.save(run / _predictions_file(split.name, part))
     (run / METRICS_FILE).write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return Assessment(result, with_events.predictions)
+
+
+def predict(
+    tuned: TunedModel,
+    dataset: Dataset,
+    rows: Int64[np.ndarray, " R"],
+    *,
+    blind: bool = False,
+    progress: Progress = SILENT,
+) -> Timed:
+    """Let a tuned model answer rows of a log in time order, as it would have served them.
+
+    Parameters
+    ----------
+    tuned : TunedModel
+        Set to the dataset's catalog; its recipe says what is shown.
+    dataset : Dataset
+        The whole log: earlier events of any part are known when a row is answered.
+    rows : Int64[R]
+        Rows of the log.
+    blind : bool
+        Whether the users' events are hidden.
+    progress : Progress
+        Is told how many rows are answered.
+
+    Raises
+    ------
+    DataError
+        If there is no row, or a row repeats.
+    LeakError
+        If a row would see an event of its own instant or later.
+    """
+    rule = tuned.recipe.past.rule()
+    context = Context(dataset.log, rule=rule, prior=tuned.prior)
+    answerer = RowAnswerer(tuned, context, make_prompter(tuned, dataset), blind=blind)
+    label = "replaying without the users' events" if blind else "replaying with the users' events"
+    return _timed(dataset, rows, _Told(answerer, progress, label), past=context.past)
 
 
 def compare(run_a: Path, run_b: Path, dataset: Dataset) -> Comparison:

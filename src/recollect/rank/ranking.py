@@ -45,7 +45,9 @@ class Trace:
     known : int
         Events of the user known at that moment.
     shown : int
-        How many of them, the most recent ones, were shown.
+        How many of them the trunk showed.
+    dropped : int
+        How many events and demonstrations the token budget left out.
     candidates : int
         Items that were scored.
     chosen : str
@@ -60,6 +62,7 @@ class Trace:
     time: int
     known: int
     shown: int
+    dropped: int
     candidates: int
     chosen: str
     tokens_reused: int

@@ -1,17 +1,14 @@
 """The recommender: a query in, a ranking and its trace out, and events in between.
 
-It decides what is kept warm: for each user the encoded trunk (profile and shown events). A new event is appended to
-it; a query that sees more than the trunk holds encodes only what is missing; when old events are evicted, the trunk is
-encoded anew once per `evict` events. No weight ever changes. Scores are those of the offline replay
-(`recollect.run.answering`), since evidence, layout and model are the same code.
+It decides that an event that comes in is encoded at once where its user's trunk is warm (`recollect.rank.trunks`), so
+that the next query finds it there. No weight ever changes. Scores are those of the offline replay
+(`recollect.run.answering`), since prompter and model are the same code.
 """
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
@@ -19,30 +16,20 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int32
 
-from recollect.context.evidence import Context, Evidence, Timeline
+from recollect.context.evidence import Context, Timeline
 from recollect.context.live import LiveContext
 from recollect.data.dataset import Dataset
 from recollect.data.labels import LabelRule
 from recollect.errors import UsageError
 from recollect.model.cache import TrunkCache
-from recollect.prompt.branches import Branches
-from recollect.prompt.stream import StreamLayout
+from recollect.prompt.prompter import NO_EVENT, Question
 from recollect.rank.candidates import Candidates
 from recollect.rank.ranking import RankedItem, Ranking, Reason, Trace
+from recollect.rank.trunks import Trunks
+from recollect.run.prompting import make_prompter
 from recollect.run.tuned import TunedModel
 
-_KEPT_TRUNKS: Final = 256
 _REASONS: Final = 3
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Trunk:
-    """Hold a user's encoded trunk: the window's start and end in the timeline, and the cache."""
-
-    start: int
-    end: int
-    line: Timeline
-    cache: TrunkCache
 
 
 class Recommender:
@@ -66,9 +53,9 @@ class Recommender:
         self.dataset = dataset
         self.model = self.tuned.language_model.eval()
         self.context = LiveContext(Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior))
-        self.layout = StreamLayout.of(tuned.vocabulary, dataset.catalog, dataset.users, tuned.recipe.layout)
+        self.prompter = make_prompter(self.tuned, dataset)
         self.candidates = Candidates.of(dataset.log, self.tuned.vectors.static)
-        self._trunks: OrderedDict[int, Trunk] = OrderedDict()
+        self._trunks = Trunks(self.model)
         self._new_users: dict[str, int] = {}
         self._old_users = frozenset(dataset.users.ids)
 
@@ -128,10 +115,11 @@ class Recommender:
             items, chosen = self.candidates.choose(known)
         else:
             items, chosen = np.array([self.dataset.catalog.code(one) for one in candidates], np.int32), "given"
-        trunk, reused = self._trunk(known)
-        probability = self._probabilities(trunk, self._branches(trunk, items, moment))
+        question = self._question(known, items, moment)
+        trunk, reused = self._trunks.warm(code, question.trunk)
+        probability = self._probabilities(trunk, question)
         best = np.argsort(-probability, kind="stable")[:top]
-        reasons = self._reasons(trunk, items[best], moment) if explain else [()] * len(best)
+        reasons = self._reasons(known, items[best], moment) if explain else [()] * len(best)
         ranked = tuple(
             RankedItem(
                 rank=place + 1,
@@ -148,11 +136,12 @@ class Recommender:
                 user=user,
                 time=moment,
                 known=len(known),
-                shown=trunk.end - trunk.start,
+                shown=int((question.events != NO_EVENT).sum()),
+                dropped=question.dropped.events + question.dropped.demonstrations,
                 candidates=len(items),
                 chosen=chosen,
                 tokens_reused=reused,
-                tokens_new=trunk.cache.length - reused,
+                tokens_new=trunk.length - reused,
                 milliseconds=1000 * (time.perf_counter() - begun),
             ),
         )
@@ -167,8 +156,21 @@ class Recommender:
         """
         moment = self.context.now() if at is None else at
         codes = np.array([self.dataset.catalog.code(one) for one in items], np.int32)
-        trunk, _ = self._trunk(self._known(self._user_code(user), moment))
-        return self._probabilities(trunk, self._branches(trunk, codes, moment))
+        known = self._known(self._user_code(user), moment)
+        question = self._question(known, codes, moment)
+        return self._probabilities(self._trunks.warm(known.user, question.trunk).cache, question)
+
+    def question(self, user: str, items: Sequence[str], *, at: int | None = None) -> Question:
+        """Return what the model is shown when it is asked about items, without asking it.
+
+        Raises
+        ------
+        UnknownUser, UnknownItem
+            If an id is unknown.
+        """
+        moment = self.context.now() if at is None else at
+        codes = np.array([self.dataset.catalog.code(one) for one in items], np.int32)
+        return self._question(self._known(self._user_code(user), moment), codes, moment)
 
     def add(self, user: str, item: str, *, value: float, at: int | None = None) -> None:
         """Take in an event; the next ranking knows it. A user that nobody has seen is a new one.
@@ -189,13 +191,11 @@ class Recommender:
         """
         code, moment = self._user_code(user, new=True), self.context.now() if at is None else at
         liked = LabelRule.parse(self.dataset.facts.rule)(np.array([value], np.float32))
-        line = self.context.add(code, self.dataset.catalog.code(item), liked=bool(liked[0]), time=moment)
-        trunk = self._trunks.get(code)
-        if trunk is not None:
-            if len(trunk.line) and line.times[len(trunk.line) - 1] != trunk.line.times[-1]:
-                del self._trunks[code]  # the event came late and stands inside what was encoded
-            else:
-                self._trunk(self._known(code, moment + self.context.gap))
+        number = self.dataset.catalog.code(item)
+        self.context.add(code, number, value=value, liked=bool(liked[0]), time=moment)
+        if code in self._trunks:
+            known = self._known(code, moment + self.context.gap)
+            self._trunks.warm(code, self._question(known, _NO_ITEMS, moment).trunk)
 
     def _user_code(self, user: str, *, new: bool = False) -> int:
         if user in self._new_users:
@@ -209,73 +209,45 @@ class Recommender:
         line = self.context.timeline(user)
         return line.until(line.visible_at(moment, gap=self.context.gap))
 
-    def _trunk(self, known: Timeline) -> tuple[Trunk, int]:
-        """Return the trunk that shows what is known, and how many of its tokens were encoded before."""
-        start = int(self.tuned.recipe.history.starts(np.array([len(known)], np.int32))[0])
-        old = self._trunks.get(known.user)
-        if old is not None and old.start == start and old.end >= len(known):
-            kept = old.cache.crop(1 + len(known) - start)
-            trunk = Trunk(start, len(known), known, kept)
-            return trunk, kept.length
-        warm = old if old is not None and old.start == start else None
-        cache = self.model.append(TrunkCache.empty(), self.layout.trunk(known.user)) if warm is None else warm.cache
-        reused = 0 if warm is None else cache.length
-        shown = 0 if warm is None else warm.end - start
-        evidence = known.window(start, len(known))
-        if len(evidence) > shown:
-            sees = np.arange(shown) < evidence.sees[shown:, None]
-            profile = np.ones((len(sees), 1), np.bool_)
-            cache = self.model.append(
-                cache, self.layout.events(evidence, skip=shown), sees=np.concatenate([profile, sees], axis=1)
-            )
-        trunk = Trunk(start, len(known), known, cache)
-        self._keep(trunk)
-        return trunk, reused
+    def _question(self, known: Timeline, items: Int32[np.ndarray, " C"], moment: int) -> Question:
+        return self.prompter.question(known, items, self.context.features(items, moment))
 
-    def _keep(self, trunk: Trunk) -> None:
-        self._trunks[trunk.line.user] = trunk
-        self._trunks.move_to_end(trunk.line.user)
-        while len(self._trunks) > _KEPT_TRUNKS:
-            self._trunks.popitem(last=False)
+    def _probabilities(self, trunk: TrunkCache, question: Question) -> Float64[np.ndarray, " C"]:
+        return self.tuned.calibration.probability(self._log_odds(trunk, question).numpy())
 
-    def _evidence(self, trunk: Trunk) -> Evidence:
-        return trunk.line.window(trunk.start, trunk.end)
-
-    def _branches(self, trunk: Trunk, items: Int32[np.ndarray, " C"], moment: int) -> Branches:
-        return self.layout.branches(self._evidence(trunk), items, self.context.features(items, moment))
-
-    def _probabilities(self, trunk: Trunk, branches: Branches) -> Float64[np.ndarray, " C"]:
-        return torch.sigmoid(self._log_odds(trunk, branches)).numpy()
-
-    def _log_odds(self, trunk: Trunk, branches: Branches, *, hidden: int | None = None) -> torch.Tensor:
-        """Return each branch's log-odds of a like, with one shown event hidden from the answer if asked."""
-        sees = np.ones(trunk.cache.segment_count, np.bool_)
+    def _log_odds(self, trunk: TrunkCache, question: Question, *, hidden: int | None = None) -> torch.Tensor:
+        """Return each candidate's log-odds of a like, with one trunk segment hidden from the answer if asked."""
+        sees = np.ones(trunk.segment_count, np.bool_)
         if hidden is not None:
-            sees[1 + hidden] = False
-        logits = self.model.score(trunk.cache, branches, sees=sees).double()
+            sees[hidden] = False
+        logits = self.model.score(trunk, question.branches, sees=sees).double().cpu()
         return logits[:, 1] - logits[:, 0]
 
-    def _reasons(self, trunk: Trunk, items: Int32[np.ndarray, " C"], moment: int) -> list[tuple[Reason, ...]]:
-        """Measure the direct effect of every shown event on every given item; keep the strongest."""
-        branches = self._branches(trunk, items, moment)
-        whole = self._log_odds(trunk, branches)
-        count = trunk.end - trunk.start
-        if count == 0:
+    def _reasons(self, known: Timeline, items: Int32[np.ndarray, " C"], moment: int) -> list[tuple[Reason, ...]]:
+        """Measure the direct effect of every segment that shows an event on every given item; keep the strongest."""
+        question = self._question(known, items, moment)
+        trunk = self._trunks.warm(known.user, question.trunk).cache
+        shown = np.flatnonzero(question.events != NO_EVENT)
+        if not len(shown):
             return [()] * len(items)
-        effect = torch.stack([whole - self._log_odds(trunk, branches, hidden=event) for event in range(count)])
-        strongest = cast(list[list[int]], effect.abs().topk(min(_REASONS, count), dim=0).indices.T.tolist())
+        whole = self._log_odds(trunk, question)
+        effect = torch.stack([whole - self._log_odds(trunk, question, hidden=int(segment)) for segment in shown])
+        strongest = cast(list[list[int]], effect.abs().topk(min(_REASONS, len(shown)), dim=0).indices.T.tolist())
+        places = question.events[shown]
         return [
-            tuple(self._reason(trunk, event, float(effect[event, number])) for event in events)
-            for number, events in enumerate(strongest)
+            tuple(self._reason(known, int(places[one]), float(effect[one, number])) for one in those)
+            for number, those in enumerate(strongest)
         ]
 
-    def _reason(self, trunk: Trunk, event: int, weight: float) -> Reason:
-        place = trunk.start + event
-        item = int(trunk.line.items[place])
+    def _reason(self, known: Timeline, place: int, weight: float) -> Reason:
+        item = int(known.items[place])
         return Reason(
             item=self.dataset.catalog.ids[item],
             title=self.dataset.catalog.titles[item],
-            liked=bool(trunk.line.labels[place]),
+            liked=bool(known.labels[place]),
             weight=weight,
-            time=int(trunk.line.times[place]),
+            time=int(known.times[place]),
         )
+
+
+_NO_ITEMS = np.zeros(0, np.int32)

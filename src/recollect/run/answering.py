@@ -1,7 +1,7 @@
-"""Answer rows of a log: the offline twin of serving, over the same evidence, layout and language model.
+"""Answer rows of a log: the offline twin of serving, over the same prompter and language model.
 
-Each row is a slot of a tree that shows exactly what serving would have shown at that moment (`Context.replay_windows`),
-so many rows of one user share one pass. It decides the size of a batch, which has no influence on any answer.
+Each row is a question of a tree that shows exactly what serving would have shown at that moment, so many rows of one
+user share one pass. It decides the size of a batch, which has no influence on any answer.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from jaxtyping import Float64, Int64
 
-from recollect.context.evidence import Context, Evidence
+from recollect.context.evidence import Context
 from recollect.prompt.packing import Packed, pack, plan_batches
-from recollect.prompt.stream import StreamLayout
+from recollect.prompt.prompter import Prompter
 from recollect.prompt.tree import PromptTree
 from recollect.run.tuned import TunedModel
 
@@ -33,7 +33,7 @@ class RowAnswerer:
         Set to the catalog of the log.
     context : Context
         Of the log.
-    layout : StreamLayout
+    prompter : Prompter
         Of the catalog and its users.
     blind : bool
         Whether the user's events are hidden, which leaves profile, item and item statistics.
@@ -43,7 +43,7 @@ class RowAnswerer:
 
     tuned: TunedModel
     context: Context
-    layout: StreamLayout
+    prompter: Prompter
     blind: bool = False
     told: Callable[[int], None] | None = None
 
@@ -63,23 +63,31 @@ class RowAnswerer:
         LeakError
             If a row would see an event of its own instant or later.
         """
+        return self.tuned.calibration.probability(self.log_odds(rows))
+
+    def log_odds(self, rows: Int64[np.ndarray, " R"]) -> Float64[np.ndarray, " R"]:
+        """Return the score of each row: the difference of the answers' log-probabilities, not calibrated.
+
+        Raises
+        ------
+        LeakError
+            If a row would see an event of its own instant or later.
+        """
         answered = np.full(len(self.context.log), np.nan)
         done = 0
         model = self.tuned.language_model.eval()
         with torch.inference_mode():
             for packed in self._batches(rows):
-                logits = model(packed).double().numpy()
-                answered[packed.slot_rows] = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
-                done += len(packed.slot_rows)
+                logits = model(packed).double().cpu().numpy()
+                asked = packed.slot_rows[:: model.slots_per_question]
+                answered[asked] = logits[:, 1] - logits[:, 0]
+                done += len(asked)
                 if self.told is not None:
                     self.told(done)
         return answered[rows]
 
     def _batches(self, rows: Int64[np.ndarray, " R"]) -> Iterator[Packed]:
-        windows = self.context.replay_windows(rows, self.tuned.recipe.history)
-        if self.blind:
-            windows = map(_blinded, windows)
-        yield from pack_in_groups((self.layout.tree(window) for window in windows), tokens=_BATCH_TOKENS)
+        yield from pack_in_groups(self.prompter.replay(self.context, rows, blind=self.blind), tokens=_BATCH_TOKENS)
 
 
 def pack_in_groups(trees: Iterable[PromptTree], *, tokens: int) -> Iterator[Packed]:
@@ -105,17 +113,3 @@ def _pack_all(trees: list[PromptTree], tokens: int) -> Iterator[Packed]:
     for group in plan_batches(np.array([len(tree) for tree in trees], np.int64), tokens=tokens):
         numbers: list[int] = group.tolist()
         yield pack([trees[number] for number in numbers])
-
-
-def _blinded(evidence: Evidence) -> Evidence:
-    """Show only the asked events, and let none of them see another."""
-    kept = evidence.asked
-    return replace(
-        evidence,
-        rows=evidence.rows[kept],
-        items=evidence.items[kept],
-        labels=evidence.labels[kept],
-        features=evidence.features[kept],
-        sees=np.zeros(int(kept.sum()), np.int32),
-        asked=np.ones(int(kept.sum()), np.bool_),
-    )

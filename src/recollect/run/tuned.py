@@ -1,20 +1,21 @@
 """A tuned model and its run folder: everything needed to answer, and nothing of the log.
 
-    RUN/run.json               format version, what it was tuned on, how the loss went
+    RUN/run.json               format version, what it was tuned on, how the loss went, calibration
     RUN/recipe.toml            the resolved recipe
-    RUN/model/                 an ordinary `transformers` folder: config, safetensors, tokenizer
-    RUN/channel.safetensors    weights of the item channel, item vectors, text encoder
+    RUN/model/                 what tuning changed: an ordinary `transformers` folder, or an adapter of `peft`
+    RUN/vectors.safetensors    item vectors, text encoder, weights of the item channel
     RUN/items.json             ids of the items that the vectors belong to
 
 It decides that a folder is written aside and renamed, that a format of another version is refused, and that the digest
-of a model is the SHA-256 of the names and bytes of all its weights.
+of a model is the SHA-256 of the names and bytes of all its weights. Nothing is copied of a model that was not tuned:
+the recipe names it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -22,27 +23,27 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from recollect.context.item_vectors import UNSEEN, ItemVectors
-from recollect.context.vectors import TextEncoder
 from recollect.data.aside import written_aside
 from recollect.data.catalog import Catalog
-from recollect.data.dataset import Dataset
 from recollect.errors import ModelError, RecollectError, RunNotFound, RunVersion, UsageError, translate
 from recollect.model.item_channel import ItemChannel
 from recollect.model.language_model import LanguageModel
-from recollect.model.nano import build_nano
-from recollect.prompt.vocabulary import DISLIKE, LIKE, SPECIAL, Vocabulary
+from recollect.model.settings import NanoShape
+from recollect.prompt.answers import Answers
+from recollect.prompt.vocabulary import Vocabulary
 from recollect.recipe import Recipe, dump_recipe, load_recipe
+from recollect.run.calibration import Calibration
+from recollect.run.parts import Text, join_model, load_text, make_channel, restore_encoder, save_text
 
-RUN_VERSION: Final = 1
+RUN_VERSION: Final = 2
 _CARD: Final = "run.json"
-_FILES: Final = (
-    "recipe.toml", "items.json", "channel.safetensors",
-    "model/config.json", "model/model.safetensors", "model/tokenizer.json",
-)  # fmt: skip
+_VECTORS: Final = "vectors.safetensors"
+_FILES: Final = ("recipe.toml", "items.json", _VECTORS)
+_MODEL_FILES: Final = ("model/config.json", "model/model.safetensors", "model/tokenizer.json")
+_ADAPTER_FILES: Final = ("model/adapter_config.json", "model/adapter_model.safetensors")
 
 logging.disable_progress_bar()  # reading and writing a small model is no news
 
@@ -57,22 +58,35 @@ class TunedModel:
         The resolved recipe.
     language_model : LanguageModel
         Backbone and item channel.
-    vocabulary : Vocabulary
-        The tokenizer.
+    text : Text
+        Vocabulary and answers.
     vectors : ItemVectors
         Of the catalog that the model is set to.
     prior : float
         Like share of the tuning part, given to unknown items.
     card : dict
         Facts of the tuning, as written to `run.json`.
+    calibration : Calibration
+        From scores to probabilities.
     """
 
     recipe: Recipe
     language_model: LanguageModel
-    vocabulary: Vocabulary
+    text: Text
     vectors: ItemVectors
     prior: float
     card: dict[str, Any] = field(default_factory=dict[str, Any])
+    calibration: Calibration = Calibration()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokenizer."""
+        return self.text.vocabulary
+
+    @property
+    def answers(self) -> Answers:
+        """Tokens of the answers, dislike first."""
+        return self.text.answers
 
     def digest(self) -> str:
         """Return the SHA-256 of all weights, as hexadecimal text."""
@@ -93,16 +107,22 @@ class TunedModel:
             If it cannot be written; nothing half-written stays.
         """
         with written_aside(folder, card=_CARD) as aside:
-            self.language_model.causal.save_pretrained(aside / "model")
-            PreTrainedTokenizerFast(tokenizer_object=self.vocabulary.tokenizer).save_pretrained(aside / "model")
-            channel = cast(ItemChannel, self.language_model.channel)
-            weights = {f"channel.{name}": weight.contiguous() for name, weight in channel.state_dict().items()}
+            save_text(self.language_model.causal, self.text, self.recipe, aside / "model")
+            channel = self.language_model.channel
+            state = {} if channel is None else channel.state_dict()
+            weights = {f"channel.{name}": weight.cpu().contiguous() for name, weight in state.items()}
             arrays = {name: torch.from_numpy(array).contiguous() for name, array in self.vectors.arrays().items()}
-            safetensors.torch.save_file({**weights, **arrays}, aside / "channel.safetensors")
-            names = {"ids": self.vectors.ids, "genres": self.vectors.encoder.genres}
+            safetensors.torch.save_file({**weights, **arrays}, aside / _VECTORS)
+            names = {"ids": self.vectors.ids, "genres": getattr(self.vectors.encoder, "genres", ())}
             (aside / "items.json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
             (aside / "recipe.toml").write_text(dump_recipe(self.recipe), encoding="utf-8")
-            card = {"version": RUN_VERSION, "prior": self.prior, "digest": self.digest(), **self.card}
+            card = {
+                "version": RUN_VERSION,
+                "prior": self.prior,
+                "digest": self.digest(),
+                "calibration": asdict(self.calibration),
+                **self.card,
+            }
             (aside / _CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
@@ -119,25 +139,27 @@ class TunedModel:
             If a file is damaged.
         """
         card = read_card(folder)
-        _require_files(folder)
+        _require_files(folder, _FILES)
         return cls._read(folder, card)
 
     @classmethod
     def _read(cls, folder: Path, card: dict[str, Any]) -> TunedModel:
         try:
             recipe = load_recipe(str(folder / "recipe.toml"))
-            vocabulary = Vocabulary.load(folder / "model" / "tokenizer.json")
+            _require_files(folder, _model_files(recipe))
+            causal, text = load_text(folder / "model", recipe)
             names = json.loads((folder / "items.json").read_text(encoding="utf-8"))
-            arrays = safetensors.numpy.load_file(folder / "channel.safetensors")
-            encoder = TextEncoder(arrays["frequency"], arrays["components"], tuple(names["genres"]))
+            arrays = safetensors.numpy.load_file(folder / _VECTORS)
+            encoder = restore_encoder(arrays, tuple(names["genres"]), recipe, causal=causal, text=text)
             width = arrays["static"].shape[1] - encoder.width
             vectors = ItemVectors(tuple(names["ids"]), arrays["static"], width, encoder)
-            causal = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float32)
-            channel = _channel(vectors, recipe)
-            weights = {name.removeprefix("channel."): torch.from_numpy(a) for name, a in arrays.items() if "." in name}
-            channel.load_state_dict(weights)
-            language_model = LanguageModel(causal, answers=(DISLIKE, LIKE), channel=channel).eval()
-            return cls(recipe, language_model, vocabulary, vectors, float(card["prior"]), card)
+            channel = make_channel(vectors, recipe)
+            if channel is not None:
+                weights = {n.removeprefix("channel."): torch.from_numpy(a) for n, a in arrays.items() if "." in n}
+                channel.load_state_dict(weights)
+            language_model = join_model(causal, text, channel).eval()
+            calibration = Calibration(**card["calibration"])
+            return cls(recipe, language_model, text, vectors, float(card["prior"]), card, calibration)
         except (KeyError, TypeError, ValueError, OSError, RuntimeError, SafetensorError, UsageError) as error:
             raise _unreadable(folder, error) from error
 
@@ -148,47 +170,26 @@ class TunedModel:
         """
         if catalog.ids == self.vectors.ids:
             return self
-        places = torch.from_numpy(self.vectors.places(catalog))
         vectors = self.vectors.extended(catalog)
-        old = cast(ItemChannel, self.language_model.channel)
-        channel = _channel(vectors, self.recipe)
-        channel.item, channel.answer = old.item, old.answer
-        if channel.learned is not None and old.learned is not None:
-            seen = places != UNSEEN
-            with torch.no_grad():
-                channel.learned.weight.zero_()
-                channel.learned.weight[seen] = old.learned.weight[places[seen]]
-        model = LanguageModel(self.language_model.causal, answers=(DISLIKE, LIKE), channel=channel)
+        old = cast(ItemChannel | None, self.language_model.channel)
+        if old is None:
+            return replace(self, vectors=vectors)
+        channel = make_channel(vectors, self.recipe)
+        channel = _with_weights_of(cast(ItemChannel, channel), old, torch.from_numpy(self.vectors.places(catalog)))
+        model = join_model(self.language_model.causal, self.text, channel)
         model.train(self.language_model.training)
-        return TunedModel(self.recipe, model, self.vocabulary, vectors, self.prior, self.card)
+        return replace(self, language_model=model, vectors=vectors)
 
 
-def new_model(dataset: Dataset, recipe: Recipe, *, vectors: ItemVectors, prior: float, seed: int) -> TunedModel:
-    """Make an untuned model for a dataset: tokenizer trained on its texts, backbone with random weights.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Its catalog and users are the tokenizer's texts.
-    recipe : Recipe
-        Sizes.
-    vectors : ItemVectors
-        Of the dataset's catalog.
-    prior : float
-        Like share of the tuning part.
-    seed : int
-        Of all weights.
-    """
-    values = [f"{name} {value}" for name, column in dataset.users.attributes.items() for value in sorted(set(column))]
-    genres = sorted({genre for row in dataset.catalog.genres for genre in row})
-    vocabulary = Vocabulary.train([*dataset.catalog.titles, *genres, *values], size=recipe.backbone.vocabulary)
-    causal = build_nano(recipe.backbone, vocabulary=max(len(vocabulary), len(SPECIAL)), seed=seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed + 1)
-        channel = _channel(vectors, recipe)
-    return TunedModel(
-        recipe, LanguageModel(causal, answers=(DISLIKE, LIKE), channel=channel), vocabulary, vectors, prior
-    )
+def _with_weights_of(channel: ItemChannel, old: ItemChannel, places: torch.Tensor) -> ItemChannel:
+    """Give a channel the layers of another one, and the learned vectors of the items that both know."""
+    channel.item, channel.answer = old.item, old.answer
+    if channel.learned is not None and old.learned is not None:
+        seen = places != UNSEEN
+        with torch.no_grad():
+            channel.learned.weight.zero_()
+            channel.learned.weight[seen] = old.learned.weight[places[seen]]
+    return channel
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -220,7 +221,14 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _require_files(folder: Path) -> None:
+def _model_files(recipe: Recipe) -> tuple[str, ...]:
+    """Name the files of what tuning changed; large models come in several, which their own card names."""
+    if isinstance(recipe.backbone, NanoShape):
+        return _MODEL_FILES
+    return {"none": (), "lora": _ADAPTER_FILES, "full": _MODEL_FILES[:1]}[recipe.tuning.method]
+
+
+def _require_files(folder: Path, names: tuple[str, ...]) -> None:
     """Check that a run folder is whole.
 
     Raises
@@ -228,7 +236,7 @@ def _require_files(folder: Path) -> None:
     RunNotFound
         If a file is missing; the message names it.
     """
-    for name in _FILES:
+    for name in names:
         if not (folder / name).is_file():
             raise RunNotFound(
                 "a run folder that lacks a file", got=folder / name, expected="a whole run", do="tune again"
@@ -241,12 +249,3 @@ def _unreadable(folder: Path, error: Exception) -> RecollectError:
         if known is not None:
             return known
     return ModelError(f"the run in {folder} cannot be read", got=error, expected="files as written", do="tune again")
-
-
-def _channel(vectors: ItemVectors, recipe: Recipe) -> ItemChannel:
-    return ItemChannel(
-        torch.from_numpy(vectors.static),
-        collaborative=vectors.collaborative,
-        width=recipe.backbone.width,
-        settings=recipe.channel,
-    )

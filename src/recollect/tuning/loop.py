@@ -1,9 +1,9 @@
-"""The tuning loop: epochs of packed windows, averaged weights, and a choice on validation rows.
+"""The tuning loop: epochs of packed lessons, averaged weights, and a choice on validation rows.
 
-It decides: AdamW with decay on matrices only, a short warm-up and a cosine to a small floor; weights are averaged over
-steps (exponentially) and only the average is ever judged or kept; after each epoch the average is judged on
-validation rows, the best is kept, and tuning stops after `patience` epochs without a better one. Without
-validation rows the last average is kept.
+It decides: AdamW with decay on matrices only, a short warm-up and a cosine or a line to a small floor; weights are
+averaged over steps (exponentially) and only the average is ever judged or kept; after each epoch the average is judged
+on validation rows, the best is kept, and tuning stops after `patience` epochs without a better one. Without validation
+rows the last average is kept. Only weights that are tuned are copied, averaged and checkpointed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class TuningLoop:
         self.judge = judge
         self.checkpoint = checkpoint
         self.state = State()
-        self.labels = torch.from_numpy(np.array(epochs.context.log.label))
+        self.device = self.model.device
+        self.labels = torch.from_numpy(np.array(epochs.context.log.label)).to(self.device)
         self.average = _copy(self.model)
         self.best = _copy(self.model)
         self.optimizer = _optimizer(self.model, self.settings)
@@ -79,7 +80,7 @@ class TuningLoop:
         progress.start("tuning", total)
         while self.state.epoch < self.settings.epochs and not self._is_stale():
             self._run_epoch(progress)
-        self.model.load_state_dict(self.best)
+        _put(self.model, self.best)
         self.model.eval()
         progress.finish(
             f"kept epoch {self.state.best_epoch + 1}, validation {self.settings.select} {self.state.best:.4f}"
@@ -93,57 +94,72 @@ class TuningLoop:
         self.model.train()
         plan = self.epochs.plan(state.epoch)
         for batch in plan.batches(skip=state.batch):
-            loss = self._step(batch, batch_count=len(plan))
-            state.answered += len(batch.window)
-            state.loss += (loss - state.loss) * len(batch.window) / state.answered
+            loss = self._learn(batch, last=state.batch + 1 == len(plan), batch_count=len(plan))
+            asked = len(batch.window) // self.model.slots_per_question
+            state.answered += asked
+            state.loss += (loss - state.loss) * asked / state.answered
             state.batch += 1
             progress.advance(before + state.answered, epoch=float(state.epoch + 1), loss=state.loss)
-            if time.monotonic() - saved > self.settings.checkpoint_seconds:
+            if time.monotonic() - saved > self.settings.checkpoint_seconds and self._has_stepped():
                 self._save()
                 saved = time.monotonic()
         self._judge()
         state.epoch, state.batch, state.answered, state.loss = state.epoch + 1, 0, 0, 0.0
         self._save()
 
-    def _step(self, batch: Batch, *, batch_count: int) -> float:
-        """Take one step of the optimiser; return the answers' mean loss."""
+    def _has_stepped(self) -> bool:
+        """Tell whether no gradient waits, so that a checkpoint loses nothing."""
+        return self.state.batch % self.settings.accumulate == 0
+
+    def _learn(self, batch: Batch, *, last: bool, batch_count: int) -> float:
+        """Add a batch's gradient, and step when enough have come together; return the answers' mean loss."""
+        loss, answers = self._loss(batch)
+        (loss / self.settings.accumulate).backward()
+        if last or (self.state.batch + 1) % self.settings.accumulate == 0:
+            self._step(batch_count)
+        return answers
+
+    def _loss(self, batch: Batch) -> tuple[torch.Tensor, float]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            logits = self.model(batch.packed).float()
+        score = logits[:, 1] - logits[:, 0]
+        each = slice(None, None, self.model.slots_per_question)
+        label = self.labels[torch.from_numpy(batch.packed.slot_rows[each].copy()).to(self.device)]
+        loss = answers = answer_loss(score, label)
+        if self.settings.within > 0:
+            window = torch.from_numpy(batch.window[each].copy()).long().to(self.device)
+            loss = loss + self.settings.within * within_loss(score, label, window)
+        return loss, answers.item()
+
+    def _step(self, batch_count: int) -> None:
+        """Take one step of the optimiser."""
         rate = self.settings.rate * self._schedule(batch_count)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-            logits = self.model(batch.packed).float()
-        score = logits[:, 1] - logits[:, 0]
-        label = self.labels[torch.from_numpy(batch.packed.slot_rows)]
-        answers = answer_loss(score, label)
-        loss = answers
-        if self.settings.within > 0:
-            loss = loss + self.settings.within * within_loss(score, label, torch.from_numpy(batch.window).long())
-        self.optimizer.zero_grad()
-        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
+        self.optimizer.zero_grad()
         self.state.step += 1
         self._update_average()
-        return answers.item()
 
     def _schedule(self, batch_count: int) -> float:
-        """Return the share of the full rate at this step: warm-up, then a cosine over the epochs."""
+        """Return the share of the full rate at this step: warm-up, then a fall over the epochs to the floor."""
         settings, state = self.settings, self.state
         share = min(1.0, (state.epoch + state.batch / batch_count) / settings.epochs)
-        cosine = settings.floor + (1 - settings.floor) * 0.5 * (1 + math.cos(math.pi * share))
-        return min(1.0, (state.step + 1) / settings.warmup) * cosine
+        left = 1 - share if settings.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * share))
+        return min(1.0, (state.step + 1) / settings.warmup) * (settings.floor + (1 - settings.floor) * left)
 
     def _update_average(self) -> None:
         keep = min(self.settings.averaging, (1 + self.state.step) / (_WARM_AVERAGE + self.state.step))
-        for name, weight in self.model.state_dict().items():
-            self.average[name].lerp_(weight, 1 - keep)
+        for name, weight in _tuned(self.model):
+            self.average[name].lerp_(weight.detach(), 1 - keep)
 
     def _judge(self) -> None:
         """Measure the averaged weights, and keep them if they are the best so far."""
         current = _copy(self.model)
-        self.model.load_state_dict(self.average)
+        _put(self.model, self.average)
         judged = self.judge()
-        self.model.load_state_dict(current)
+        _put(self.model, current)
         facts = {"epoch": float(self.state.epoch + 1), "loss": self.state.loss}
         if judged is not None:
             facts[f"validation_{self.settings.select}"] = judged
@@ -160,7 +176,7 @@ class TuningLoop:
     def _save(self) -> None:
         state: dict[str, Any] = {
             "where": {name: getattr(self.state, name) for name in State.__slots__},
-            "model": self.model.state_dict(),
+            "model": _copy(self.model),
             "average": self.average,
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
@@ -173,14 +189,25 @@ class TuningLoop:
         if stored is None:
             return
         self.state = State(**stored["where"])
-        self.model.load_state_dict(stored["model"])
+        _put(self.model, stored["model"])
         self.average, self.best = stored["average"], stored["best"]
         self.optimizer.load_state_dict(stored["optimizer"])
         torch.set_rng_state(stored["random"])
 
 
+def _tuned(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
+    """List the weights that are tuned."""
+    return [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+
+
 def _copy(model: torch.nn.Module) -> Weights:
-    return {name: weight.detach().clone() for name, weight in model.state_dict().items()}
+    return {name: weight.detach().clone() for name, weight in _tuned(model)}
+
+
+@torch.no_grad()
+def _put(model: torch.nn.Module, weights: Weights) -> None:
+    for name, weight in _tuned(model):
+        weight.copy_(weights[name])
 
 
 def _optimizer(model: torch.nn.Module, settings: TuningSettings) -> torch.optim.AdamW:

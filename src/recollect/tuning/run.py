@@ -2,13 +2,13 @@
 
 It decides what a run learns from: item vectors and the like share are fitted on the tuning rows alone; contexts and
 item statistics read the log as it was at each moment, whatever part an event belongs to; validation rows only choose
-among epochs, and test rows are never touched.
+among epochs and calibrate, and test rows are never touched.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +16,46 @@ import torch
 from jaxtyping import Int64
 
 from recollect.context.evidence import Context
-from recollect.context.item_vectors import ItemVectors
 from recollect.data.dataset import Dataset
+from recollect.data.few_shot import few_shot
 from recollect.data.log import EventLog
 from recollect.data.splits import Split, split_by_time
 from recollect.errors import DataError
-from recollect.evaluation.metrics import auc, log_loss, uauc
 from recollect.progress import SILENT, Progress
-from recollect.prompt.stream import StreamLayout
+from recollect.prompt.prompter import Prompter
 from recollect.recipe import Recipe, dump_recipe, load_recipe
 from recollect.run.answering import RowAnswerer
-from recollect.run.tuned import TunedModel, new_model
+from recollect.run.calibration import fit_calibration
+from recollect.run.prompting import make_prompter
+from recollect.run.tuned import TunedModel
+from recollect.run.untuned import new_model
 from recollect.tuning.batches import Epochs
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.loop import State, TuningLoop
+from recollect.tuning.selection import Judge, selection_rows
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Task:
+    """Hold all that a tuning starts from: an untuned model, its prompts, and the rows to learn from and choose by."""
+
+    tuned: TunedModel
+    context: Context
+    prompter: Prompter
+    rows: Int64[np.ndarray, " N"]
+    choosing: Int64[np.ndarray, " V"]
+    split: Split
+    seed: int
+
+    @property
+    def epochs(self) -> Epochs:
+        """The batches of each epoch."""
+        return Epochs(self.context, self.prompter, self.rows, self.tuned.recipe.tuning.batch_tokens, self.seed)
+
+    @property
+    def answerer(self) -> RowAnswerer:
+        """The model as it answers rows of the log."""
+        return RowAnswerer(self.tuned, self.context, self.prompter)
 
 
 def tune(
@@ -70,51 +96,72 @@ def tune(
     ------
     DataError
         If the training part is empty or has one label only.
+    UsageError
+        If the recipe asks for more rows than there are.
+    ModelError
+        If the backbone cannot be loaded or cannot show prompt trees.
     RecollectError
         If the run folder cannot be written.
     """
-    recipe = recipe or load_recipe("stream")
-    split = split or split_by_time(dataset.log)
-    prior = _prior(dataset.log, split.train)
-    known = _known_while_tuning(dataset.log, split)
-    vectors = ItemVectors.fit(dataset, split.train, recipe.vectors, seed=seed)
-    tuned = new_model(dataset, recipe, vectors=vectors, prior=prior, seed=seed)
-    context = Context(known, rule=recipe.past.rule(), prior=prior)
-    layout = StreamLayout.of(tuned.vocabulary, dataset.catalog, dataset.users, recipe.layout)
-    checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(dataset.log, recipe, split, seed=seed))
+    task = prepare(dataset, recipe=recipe, split=split, seed=seed)
+    tuned = task.tuned
+    checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(dataset.log, task))
     if not resume:
         checkpoint.remove()
-    loop = TuningLoop(
-        tuned,
-        epochs=Epochs(context, layout, recipe, split.train, seed),
-        judge=_Judge(RowAnswerer(tuned, context, layout), _selection_rows(known, split.valid, recipe, seed=seed)).judge,
-        checkpoint=checkpoint,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        state = loop.run(progress=progress)
-    tuned.card.update(_card(dataset, split, state, seed=seed))
+    state = State()
+    if tuned.recipe.tuning.method != "none":
+        state = _run_loop(task, checkpoint, progress=progress)
+    tuned = _calibrated(task)
+    tuned.card.update(_card(dataset, task, state))
     tuned.save(out)
     checkpoint.remove()
     return tuned
 
 
-class _Judge:
-    """Measure a model on validation rows, lower is better; None without any."""
+def prepare(dataset: Dataset, *, recipe: Recipe | None = None, split: Split | None = None, seed: int = 0) -> Task:
+    """Make everything that a tuning starts from, without starting it; parameters as of `tune`.
 
-    def __init__(self, answerer: RowAnswerer, rows: Int64[np.ndarray, " R"]) -> None:
-        self.answerer = answerer
-        self.rows = rows
-        self.by_ranking = answerer.tuned.recipe.tuning.select == "ranking"
+    Raises
+    ------
+    DataError
+        If the training part is empty or has one label only.
+    UsageError
+        If the recipe asks for more rows than there are.
+    ModelError
+        If the backbone cannot be loaded or cannot show prompt trees.
+    """
+    recipe = recipe or load_recipe("stream")
+    split = split or split_by_time(dataset.log)
+    settings = recipe.tuning
+    prior = _prior(dataset.log, split.train)
+    known = _known_while_tuning(dataset.log, split)
+    tuned = new_model(dataset, recipe, rows=split.train, prior=prior, seed=seed)
+    return Task(
+        tuned=tuned,
+        context=Context(known, rule=recipe.past.rule(), prior=prior),
+        prompter=make_prompter(tuned, dataset),
+        rows=few_shot(dataset.log, split.train, count=settings.rows, draw=settings.draw, seed=seed),
+        choosing=selection_rows(known, split.valid, wanted=settings.selection_rows, seed=seed),
+        split=split,
+        seed=seed,
+    )
 
-    def judge(self) -> float | None:
-        if not len(self.rows):
-            return None
-        log = self.answerer.context.log
-        user, label = log.user[self.rows], log.label[self.rows]
-        probability = self.answerer.score(self.rows)
-        ranking = 1 - (auc(label, probability) + uauc(user, label, probability).value) / 2
-        return ranking if self.by_ranking and math.isfinite(ranking) else log_loss(label, probability)
+
+def _run_loop(task: Task, checkpoint: CheckpointFile, *, progress: Progress) -> State:
+    judge = Judge(task.answerer, task.choosing).judge
+    loop = TuningLoop(task.tuned, epochs=task.epochs, judge=judge, checkpoint=checkpoint)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(task.seed)
+        return loop.run(progress=progress)
+
+
+def _calibrated(task: Task) -> TunedModel:
+    """Fit slope and shift on the validation rows."""
+    kind = task.tuned.recipe.answers.calibration
+    if kind == "none" or not len(task.choosing):
+        return task.tuned
+    score, label = task.answerer.log_odds(task.choosing), task.context.log.label[task.choosing]
+    return replace(task.tuned, calibration=fit_calibration(score, label, kind=kind))
 
 
 def _prior(log: EventLog, rows: Int64[np.ndarray, " K"]) -> float:
@@ -135,33 +182,22 @@ def _known_while_tuning(log: EventLog, split: Split) -> EventLog:
     return log.take(np.arange(last + 1))
 
 
-def _selection_rows(
-    log: EventLog, rows: Int64[np.ndarray, " R"], recipe: Recipe, *, seed: int
-) -> Int64[np.ndarray, " K"]:
-    """Draw whole users until there are enough rows to choose by."""
-    wanted = recipe.tuning.selection_rows
-    if len(rows) <= wanted:
-        return rows
-    users, counts = np.unique(log.user[rows], return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(users))
-    chosen = users[order[: 1 + int(np.searchsorted(np.cumsum(counts[order]), wanted))]]
-    return rows[np.isin(log.user[rows], chosen)]
-
-
-def _fingerprint(log: EventLog, recipe: Recipe, split: Split, *, seed: int) -> str:
-    sha = hashlib.sha256(f"{dump_recipe(recipe)} {seed}".encode())
-    for part in (log.user, log.item, log.time, log.label, split.train, split.valid):
+def _fingerprint(log: EventLog, task: Task) -> str:
+    sha = hashlib.sha256(f"{dump_recipe(task.tuned.recipe)} {task.seed}".encode())
+    for part in (log.user, log.item, log.time, log.label, task.split.train, task.split.valid):
         sha.update(np.ascontiguousarray(part).tobytes())
     return sha.hexdigest()
 
 
-def _card(dataset: Dataset, split: Split, state: State, *, seed: int) -> dict[str, object]:
+def _card(dataset: Dataset, task: Task, state: State) -> dict[str, object]:
+    rows = np.ascontiguousarray(task.rows).tobytes()
     return {
         "recipe": "recipe.toml",
-        "seed": seed,
-        "protocol": split.name,
-        "rows": len(split.train),
-        "tuned_until": int(dataset.log.time[split.train[-1]]),
+        "seed": task.seed,
+        "protocol": task.split.name,
+        "rows": len(task.rows),
+        "rows_digest": hashlib.sha256(rows).hexdigest(),
+        "tuned_until": int(dataset.log.time[task.split.train[-1]]),
         "kept_epoch": state.best_epoch + 1,
         "epochs": state.losses,
     }
