@@ -98,9 +98,8 @@ def test_the_shape_of_a_llama():
 @pytest.mark.parametrize("method", ["none", "full", "lora"])
 @pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("answers", [((7,), (11,)), ((7,), (11, 3))], ids=["one token", "two tokens"])
-def test_torch_counts_about_the_same(
-    method: str, again: bool, answers: Any, model_folder: Callable[[str], Path], tmp_path: Path
-):
+def test_torch_counts_about_the_same(method: str, again: bool, answers: Any, tmp_path: Path):
+    """All but attention, which torch does not count on a CPU."""
     config = LlamaConfig(
         vocab_size=200, hidden_size=64, intermediate_size=160, num_hidden_layers=6, num_attention_heads=4,
         num_key_value_heads=4,
@@ -124,7 +123,7 @@ def test_torch_counts_about_the_same(
         if method != "none":
             score.backward()
     work = Work(
-        tokens=packed.tokens.size, slots=len(packed.slots), row_tokens=64, batch_tokens=256,
+        tokens=packed.tokens.size, slots=len(packed.slots), row_tokens=0, batch_tokens=256,
         rows_per_slot=2 if k == 1 else 200,
     )  # fmt: skip
     assert tuning_flops(shape, work, tuning) == pytest.approx(counter.get_total_flops(), rel=0.1)

@@ -10,8 +10,8 @@ from recollect.prompt.vocabulary import Vocabulary
 from recollect.prompt.wording import MARKER
 
 
-def found(vocabulary: Vocabulary, **words: str) -> Answers:
-    return Answers.in_context(vocabulary, AnswerSettings(**words), marker=MARKER)
+def found(vocabulary: Vocabulary, *, like: str = "yes", dislike: str = "no") -> Answers:
+    return Answers.in_context(vocabulary, AnswerSettings(like=like, dislike=dislike), marker=MARKER)
 
 
 def test_answers_are_the_tokens_behind_the_marker():
@@ -34,7 +34,7 @@ def test_words_of_several_tokens_are_spelled_out(like: str, prefix_space: bool):
 
 @pytest.mark.parametrize(("dislike", "like"), [("no", "no"), ("no", "now"), ("yes!", "yes")])
 def test_answers_that_begin_each_other_are_refused(dislike: str, like: str):
-    with pytest.raises(ModelError, match="set answers.like"):
+    with pytest.raises(ModelError, match=r"set answers\.like"):
         found(byte_vocabulary(), dislike=dislike, like=like)
 
 
@@ -46,6 +46,6 @@ def test_an_answer_that_flows_into_the_marker_is_refused():
 
 
 @pytest.mark.parametrize("tokens", [((), (1,)), ((1,), (1,)), ((1, 2), (1,))])
-def test_tokens_that_tell_nothing_apart_are_refused(tokens: tuple):
+def test_tokens_that_tell_nothing_apart_are_refused(tokens):
     with pytest.raises(ModelError, match="cannot tell apart"):
         Answers(("no", "yes"), tokens)

@@ -1,5 +1,7 @@
 """The text of block prompts: golden files, order and number of blocks, titles as they come, and the budget."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from recollect.prompt.block import BlockLayout, BlockSettings
 from recollect.prompt.block_prompter import BlockPrompter
 from recollect.prompt.prompter import NO_EVENT, Dropped, Question
 from recollect.prompt.show import PromptText, describe
+from recollect.prompt.vocabulary import ChatFrame
 
 GOLDEN = Path(__file__).parent / "golden"
 KNOWN = 7
@@ -69,7 +72,7 @@ def test_golden_text(name: str):
 
 
 @pytest.mark.parametrize("choice", ["recent", "retrieved", "both"])
-def test_the_choice_of_events_never_changes_the_wording(choice: str):
+def test_the_choice_of_events_never_changes_the_wording(choice):
     text = shown(prompter_of(view=HistoryView(shown=3, choice=choice, feedback="likes"))).text
     words = text
     for title in sorted(TITLES, key=len, reverse=True):
@@ -97,7 +100,7 @@ def test_as_many_demonstrations_as_there_are_events(known: int, count: int, expe
 def test_a_prompt_without_numbers_only_grows_at_its_end():
     prompter = prompter_of(solved=DemonstrationSettings(count=9))
     texts = [shown(prompter, known=known).text for known in range(1, 7)]
-    for before, after in zip(texts, texts[1:], strict=False):
+    for before, after in pairwise(texts):
         assert after.startswith(before[: before.rindex("\nLiked:")])
 
 
@@ -130,10 +133,8 @@ def test_pieces_have_the_tokens_of_running_text():
 
 
 def test_an_opening_that_the_template_writes_stands_once():
-    vocabulary = word_vocabulary()
     answers = Answers(("no", "yes"), ((4,), (5,)))
-    frame = type(vocabulary.frame)("<s><user>", "</user>")
-    doubled = type(vocabulary)(vocabulary.tokenizer, opening=(0,), frame=frame, anchor="a")
+    doubled = replace(word_vocabulary(), frame=ChatFrame("<s><user>", "</user>"))
     layout = BlockLayout.of(
         doubled, CATALOG, USERS, settings=BlockSettings(chat=True), history=HistoryView(), answers=answers
     )
@@ -166,7 +167,7 @@ def test_the_budget_is_kept_and_the_question_stays(budget, known, count, most, c
 
 
 @pytest.mark.parametrize("choice", ["recent", "retrieved"])
-def test_the_oldest_of_recent_and_the_least_near_of_retrieved_events_go_first(choice: str):
+def test_the_oldest_of_recent_and_the_least_near_of_retrieved_events_go_first(choice):
     cut, whole = BlockSettings(title_tokens=8, budget=48), BlockSettings(title_tokens=8)
     ranked = "time" if choice == "recent" else "similar-last"
     alone = DemonstrationSettings(count=0)
@@ -178,7 +179,7 @@ def test_the_oldest_of_recent_and_the_least_near_of_retrieved_events_go_first(ch
 
 
 def test_a_question_longer_than_the_budget_is_refused():
-    with pytest.raises(PromptError, match="layout.budget"):
+    with pytest.raises(PromptError, match=r"layout\.budget"):
         shown(prompter_of(BlockSettings(budget=32)))
 
 

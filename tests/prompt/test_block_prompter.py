@@ -148,7 +148,7 @@ def test_replay_shows_a_row_what_a_query_for_it_alone_shows(seed, choice, order,
 
 @pytest.mark.parametrize("choice", ["recent", "retrieved"])
 @pytest.mark.parametrize("similar", ["recent", "similar"])
-def test_many_candidates_are_asked_as_each_alone(choice: str, similar: str):
+def test_many_candidates_are_asked_as_each_alone(choice, similar):
     prompter = prompter_of(
         view=HistoryView(shown=3, choice=choice), solved=DemonstrationSettings(count=2, choice=similar)
     )
@@ -176,7 +176,7 @@ def test_segments_of_a_trunk_name_the_events_that_they_show():
 
 
 @pytest.mark.parametrize("choice", ["recent", "retrieved"])
-def test_a_trunk_can_be_laid_out_before_there_are_candidates(choice: str):
+def test_a_trunk_can_be_laid_out_before_there_are_candidates(choice):
     prompter = prompter_of(view=HistoryView(shown=3, choice=choice))
     line = context_of(told_log()).timeline(0).until(6)
     empty = prompter.question(line, np.zeros(0, np.int32), np.zeros((0, 4), np.float32))
@@ -239,7 +239,7 @@ def test_a_leak_in_the_flow_is_refused(supervise: str):
 
 @pytest.mark.parametrize("supervise", ["last", "all"])
 @pytest.mark.parametrize("feedback", ["all", "likes"])
-def test_the_length_of_a_lesson_is_told_beforehand(supervise: str, feedback: str):
+def test_the_length_of_a_lesson_is_told_beforehand(supervise: str, feedback):
     context = context_of(random_log(count=25, span=12, seed=5))
     prompter = prompter_of(view=HistoryView(shown=3, feedback=feedback))
     prompter = replace(prompter, supervise=supervise, blocks=4)

@@ -18,7 +18,7 @@ from recollect.prompt.block import BlockSettings
         ("stars", False, ("\nStars:",)),
     ],
 )
-def test_heads_say_what_is_listed(form: str, likes_only: bool, expected: tuple[str, ...]):
+def test_heads_say_what_is_listed(form, likes_only: bool, expected: tuple[str, ...]):
     assert wording.heads(BlockSettings(form=form), likes_only=likes_only) == expected
 
 
@@ -36,7 +36,7 @@ def test_only_stars_need_a_hint():
     assert hinted == ["stars"]
 
 
-def _intro(form: str) -> str:
+def _intro(form) -> str:
     return wording.intro(BlockSettings(form=form, noun="film"), words=("no", "yes"))
 
 

@@ -43,8 +43,9 @@ def test_delay_shows_the_same_weights(papers):
 
 
 def test_floors_suffer_the_same_delay(papers):
-    floors = [cell for cell in delay_study(delays=(0, 60)).cells(papers) if isinstance(cell.method, FloorMethod)]
-    assert {(cell.place, cell.method.rule.delay) for cell in floors} == {("none", 0), ("1 min", 60)}
+    cells = delay_study(delays=(0, 60)).cells(papers)
+    delays = {(cell.place, floor.rule.delay) for cell in cells if isinstance(floor := cell.method, FloorMethod)}
+    assert delays == {("none", 0), ("1 min", 60)}
 
 
 def test_smaller_shots_lie_inside_larger_ones_and_floors_get_the_same_rows(papers):
@@ -52,7 +53,11 @@ def test_smaller_shots_lie_inside_larger_ones_and_floors_get_the_same_rows(paper
     assert {method.tuned_by.tuning.rows for method in tuned(cells)} == {64, 128}
     for seed in (0, 1):
         small, large = (
-            next(cell.method.train for cell in cells if cell.floor and (cell.place, cell.seed) == (place, seed))
+            next(
+                floor.train
+                for cell in cells
+                if isinstance(floor := cell.method, FloorMethod) and (cell.place, cell.seed) == (place, seed)
+            )
             for place in ("64", "128")
         )
         assert (len(small), len(large)) == (64, 128)
@@ -98,7 +103,11 @@ def test_controls_never_change_the_tuning(papers):
 
 def test_efficiency_tunes_both_forms_of_a_method_with_demonstrations(papers):
     cells = efficiency_study(epochs=(1, 2)).cells(papers)
-    named = {(cell.series, cell.method.tuned_by.tuning.supervise) for cell in cells if not cell.floor}
+    named = {
+        (cell.series, method.tuned_by.tuning.supervise)
+        for cell in cells
+        if isinstance(method := cell.method, TunedMethod)
+    }
     assert named == {("recicl, all answers", "all"), ("recicl, last answers", "last"), ("tallrec", "last")}
 
 

@@ -7,12 +7,12 @@ body, L layers, attention of width A over rows of T tokens, a token costs
     backward   4 P + 8 L T A          twice that; without the weights' own gradients (LoRA) 2 P + 8 L T A
     again      2 P + 4 L T A          if activations are computed again
 
-and an answer slot 2, 4 and 2 times the rows of the output layer that are asked, times the width D. Source of the counts:
-Kaplan et al., "Scaling laws for neural language models" (2020), table 1, with the factor 2 of a multiplication and an
-addition, and attention over whole rows, since packed rows have no triangle that a kernel could skip.
+and an answer slot 2 and 4 (or 2) times the rows of the output layer that are asked, times the width D. Source of the
+counts: Kaplan et al., "Scaling laws for neural language models" (2020), table 1, with the factor 2 of a multiplication
+and an addition, and attention over whole rows, since packed rows have no triangle that a kernel could skip.
 
-What it decides: memory is that of the tuning loop here: weights; and for every tuned weight, in float32, a gradient, two
-moments of AdamW and three copies (the average, the best one, the one set aside while the average is judged). Of the
+What it decides: memory is that of the tuning loop here: weights; and for every tuned weight, in float32, a gradient,
+two moments of AdamW and three copies (the average, the best one, the one set aside while the average is judged). Of the
 activations, 10 D + 4 F numbers per token and layer are kept (F: width of the feed-forward part), or D if the others
 are computed again; beside them the mask of each row. That is rough: within a factor of two.
 """
@@ -85,7 +85,7 @@ class ModelShape:
         """
         config: Any = causal.config.get_text_config()
         total = sum(weight.numel() for weight in causal.parameters())
-        head = causal.get_output_embeddings()
+        head = cast(nn.Module | None, causal.get_output_embeddings())
         outside = {
             id(weight): weight.numel()
             for module in causal.modules()

@@ -62,7 +62,7 @@ def new_parts(dataset: Dataset, recipe: Recipe, *, seed: int) -> tuple[PreTraine
         If the backbone cannot be loaded, or its tokenizer does not tell the answers apart.
     """
     if isinstance(recipe.backbone, PretrainedBackbone):
-        loaded = load_backbone(recipe.backbone, tune=recipe.tuning)
+        loaded = load_backbone(recipe.backbone, tune=recipe.tuning, device=_device())
         return loaded.causal, _text_of(loaded, recipe)
     vocabulary = Vocabulary.train(_texts(dataset, recipe), size=recipe.backbone.vocabulary)
     causal = build_nano(recipe.backbone, vocabulary=max(len(vocabulary), len(SPECIAL)), seed=seed)
@@ -116,7 +116,7 @@ def load_text(folder: Path, recipe: Recipe) -> tuple[PreTrainedModel, Text]:
         return causal, Text(vocabulary, _answers(vocabulary, recipe), _own_tokenizer(vocabulary))
     tuned = recipe.tuning.method != "none"
     settings = recipe.backbone.model_copy(update={"name": str(folder), "revision": "main"})
-    loaded = load_backbone(settings if tuned else recipe.backbone)
+    loaded = load_backbone(settings if tuned else recipe.backbone, device=_device())
     return loaded.causal, _text_of(loaded, recipe)
 
 
@@ -150,6 +150,11 @@ def restore_encoder(
     if isinstance(encoder, PooledEncoder):
         return encoder.restored(arrays)
     return TextEncoder(arrays["frequency"], arrays["components"], genres)
+
+
+def _device() -> torch.device:
+    """Return where large models compute: the first GPU, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _text_of(loaded: LoadedBackbone, recipe: Recipe) -> Text:
