@@ -16,7 +16,10 @@ from recollect.model.answer_head import answer_log_probs, answer_logits
 from recollect.model.answer_tokens import AnswerTokens
 from recollect.model.cache import TrunkCache
 from recollect.model.language_model import LanguageModel
+from recollect.prompt.answers import Answers as TextAnswers
 from recollect.prompt.branches import Branches
+from recollect.prompt.continuations import with_continuations
+from recollect.prompt.growth import attach
 from recollect.prompt.packing import pack
 from recollect.prompt.tree import PromptTree, Segment, join_segments
 
@@ -90,6 +93,16 @@ def test_warm_branches_weigh_whole_texts(family: str, answers: Answers, language
     for chunk in (None, 2):
         np.testing.assert_allclose(model.score(cache, ragged, chunk=chunk), expected, **EXACT)
     assert model.score(cache, ragged.take(slice(0))).shape == (0, len(answers))
+
+
+def test_answers_written_out_behind_a_question_weigh_as_warm_branches_do(named_family: str, language_model: Models):
+    tokens = ((7, 2, 9), (11, 3))
+    model = LanguageModel(language_model(named_family).causal, answers=tokens).eval()
+    trunk, branches = join_segments([Segment(words(6, 5), start=0)]), Branches.of(words(7, 4, 3), start=5)
+    asked = with_continuations(attach(trunk, branches), TextAnswers(words=("no", "yes"), tokens=tokens))
+    with torch.inference_mode():
+        packed = model(pack([asked])).numpy()
+    np.testing.assert_allclose(model.score(model.append(TrunkCache.empty(), trunk), branches), packed, **EXACT)
 
 
 @pytest.mark.parametrize("kind", ["three and two", "alike at first"])

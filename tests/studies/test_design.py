@@ -1,5 +1,6 @@
 """Designs and the grids of the studies: the same rows for all, nested shots, one thing changed at a time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,15 @@ def test_whole_users_are_asked_and_always_the_same(design):
     assert 30 <= len(rows) < len(design.split.valid)
     chosen = np.isin(log.user[design.split.valid], log.user[rows])
     assert np.array_equal(design.split.valid[chosen], rows)
+
+
+def test_of_each_user_some_rows_may_be_asked(design):
+    log = design.dataset.log
+    rows = replace(design, per_user=2, rows=10).asked
+    asked, there = (np.unique(log.user[some], return_counts=True) for some in (rows, design.split.valid))
+    assert 10 <= len(rows) <= 12
+    counts = dict(zip(*there, strict=True))
+    assert all(count == min(2, counts[user]) for user, count in zip(*asked, strict=True))
 
 
 def test_delay_shows_the_same_weights(papers):

@@ -66,7 +66,10 @@ Backbone = Annotated[
     typer.Option("--backbone", metavar="MODEL", help="A causal language model for all recipes of the block layout."),
 ]
 Seeds = Annotated[str, typer.Option("--seeds", metavar="N,N", help="Seeds of the tunings; numbers are their means.")]
-Asked = Annotated[int, typer.Option("--rows", metavar="N", min=1, help="Answer about N rows of whole users.")]
+Asked = Annotated[int, typer.Option("--rows", metavar="N", min=1, help="Answer about N rows.")]
+PerUser = Annotated[
+    int, typer.Option("--per-user", metavar="N", min=0, help="Ask at most N rows of a user, of more users; 0 for all.")
+]
 PartName = Annotated[
     Literal["valid", "test"], typer.Option("--part", help="The part to measure; choose anything only on valid.")
 ]
@@ -89,6 +92,7 @@ class _Question:
 
     seeds: str
     rows: int
+    per_user: int
     protocol: str | None = None
     part: Literal["valid", "test"] = "valid"
 
@@ -103,6 +107,7 @@ def periods(
     override: Overrides = None,
     seeds: Seeds = "0",
     rows: Asked = 10_000,
+    per_user: PerUser = 0,
     count: Annotated[
         int, typer.Option("--periods", metavar="N", min=2, help="Cut the log into N periods of equal size.")
     ] = 10,
@@ -119,7 +124,7 @@ def periods(
     from recollect.studies.periods import periods_study
 
     study = periods_study(count=count, ends=borders, recent=recent)
-    _run(study, data, out=out, methods=methods, question=_Question(seeds, rows), as_json=as_json)
+    _run(study, data, out=out, methods=methods, question=_Question(seeds, rows, per_user), as_json=as_json)
 
 
 def delay(
@@ -133,6 +138,7 @@ def delay(
     override: Overrides = None,
     seeds: Seeds = "0",
     rows: Asked = 10_000,
+    per_user: PerUser = 0,
     protocol: ProtocolName = None,
     part: PartName = "valid",
     delays: Annotated[
@@ -146,7 +152,7 @@ def delay(
 
     from recollect.studies.delay import delay_study
 
-    question = _Question(seeds, rows, protocol, part)
+    question = _Question(seeds, rows, per_user, protocol, part)
     _run(delay_study(delays=seconds), data, out=out, methods=methods, question=question, as_json=as_json)
 
 
@@ -160,6 +166,7 @@ def shots(
     override: Overrides = None,
     seeds: Seeds = "0",
     rows: Asked = 10_000,
+    per_user: PerUser = 0,
     protocol: ProtocolName = None,
     part: PartName = "valid",
     sizes: Annotated[
@@ -174,7 +181,7 @@ def shots(
 
     from recollect.studies.shots import shots_study
 
-    question = _Question(seeds, rows, protocol, part)
+    question = _Question(seeds, rows, per_user, protocol, part)
     _run(shots_study(sizes=counts), data, out=out, methods=methods, question=question, as_json=as_json)
 
 
@@ -189,6 +196,7 @@ def history(
     override: Overrides = None,
     seeds: Seeds = "0",
     rows: Asked = 10_000,
+    per_user: PerUser = 0,
     protocol: ProtocolName = None,
     part: PartName = "valid",
     demonstrations: Annotated[
@@ -206,7 +214,7 @@ def history(
 
     from recollect.studies.history import history_study
 
-    question = _Question(seeds, rows, protocol, part)
+    question = _Question(seeds, rows, per_user, protocol, part)
     study = history_study(demonstrations=solved, shown=events)
     _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
 
@@ -222,6 +230,7 @@ def controls(
     override: Overrides = None,
     seeds: Seeds = "0",
     rows: Asked = 10_000,
+    per_user: PerUser = 0,
     protocol: ProtocolName = None,
     part: PartName = "valid",
     added: Annotated[
@@ -235,7 +244,7 @@ def controls(
 
     from recollect.studies.controls import controls_study
 
-    question = _Question(seeds, rows, protocol, part)
+    question = _Question(seeds, rows, per_user, protocol, part)
     study = controls_study(demonstrations=added)
     _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
 
@@ -250,6 +259,7 @@ def efficiency(
     override: Overrides = None,
     seeds: Seeds = "0",
     rows: Asked = 10_000,
+    per_user: PerUser = 0,
     protocol: ProtocolName = None,
     part: PartName = "valid",
     epochs: Annotated[
@@ -263,7 +273,7 @@ def efficiency(
 
     from recollect.studies.efficiency import efficiency_study
 
-    question = _Question(seeds, rows, protocol, part)
+    question = _Question(seeds, rows, per_user, protocol, part)
     study = efficiency_study(epochs=lengths)
     _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
 

@@ -138,9 +138,9 @@ def _tune(dataset: "Dataset", recipe: "Recipe", *, out: Path, split: "Split", se
 
 def _forecast(dataset: "Dataset", recipe: "Recipe", *, split: "Split", seed: int, as_json: bool) -> None:
     from recollect.tuning.forecast import forecast
-    from recollect.tuning.run import prepare
+    from recollect.tuning.outline import outline
 
-    found = forecast(prepare(dataset, recipe=recipe, split=split, seed=seed))
+    found = forecast(outline(dataset, recipe, split=split, seed=seed))
     if as_json:
         show_json(found.to_json())
     else:

@@ -1,7 +1,7 @@
 """The plots of a study, drawn in the manner of `recollect.evaluation.plots`.
 
 It decides that places stand at equal distances, so that one drawing serves names, counts that double and periods; that
-every point has its interval; that of the floors only the strongest, their logistic regression, is drawn; and that cost
+every point of a method has its interval; that of the floors only the strongest, their logistic regression, is drawn; and that cost
 is drawn on a logarithmic axis.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from recollect.evaluation.plots import ACCENT, BARE, DASHES, FLOOR_COLOURS, MUTED, legend, svg_of
 from recollect.evaluation.result import TITLES
@@ -42,7 +43,8 @@ def by_place(result: StudyResult, metric: str) -> str:
             places = [float(result.places.index(point.place)) for point in points]
             value, low, high = _ends(points, metric)
             axes.plot(places, value, label=name, **looks[name])
-            axes.fill_between(places, low, high, color=looks[name]["color"], alpha=0.12, linewidth=0)
+            if not name.startswith(_DRAWN_FLOOR):
+                axes.fill_between(places, low, high, color=looks[name]["color"], alpha=0.12, linewidth=0)
         axes.set_xticks(range(len(result.places)), result.places)
         if sum(map(len, result.places)) > 50:
             axes.tick_params(axis="x", rotation=90)
@@ -67,6 +69,9 @@ def by_cost(result: StudyResult, metric: str, *, cost: Cost) -> str:
             axes.plot(costs, value, label=name, **looks[name])
             axes.vlines(costs, low, high, color=looks[name]["color"], alpha=0.35, linewidth=4)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set(xlabel=COSTS[cost], ylabel=TITLES[metric])
         axes.margins(x=0.1)
         legend(axes, columns=1)
@@ -86,7 +91,7 @@ def _looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
         colour, dash = _COLOURS[number % len(_COLOURS)], DASHES[number // len(_COLOURS) % len(DASHES)]
         looks[name] = {"color": colour, "linestyle": dash, "linewidth": 1.8, "marker": "o", "markersize": 4.5}
         if name.startswith(_DRAWN_FLOOR):
-            looks[name] |= {"color": MUTED, "linestyle": DASHES[1], "linewidth": 1.2, "marker": ""}
+            looks[name] |= {"color": MUTED, "linestyle": DASHES[number % 3 + 1], "linewidth": 1.2, "marker": ""}
     return looks
 
 

@@ -1,7 +1,7 @@
 """The design of a study: which arms are compared, on which rows, with which seeds.
 
-It decides that all cells of one part are asked about the same rows: whole users, drawn by one fixed seed until there
-are enough, so that every comparison is paired; and that the floors stand in every study, fitted on what the arms learn
+It decides that all cells of one part are asked about the same rows: users drawn by one fixed seed until there are rows
+enough, whole or some rows of each, so that every comparison is paired; and that the floors stand in every study, fitted on what the arms learn
 from.
 
 Dimension letters: N rows of a part, R rows asked.
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int32, Int64
 
 from recollect.baselines.floors import FLOORS
 from recollect.data.dataset import Dataset
@@ -100,6 +100,8 @@ class Design:
         Of the tuning; a run that is there already has its own.
     rows : int
         About how many rows are asked.
+    per_user : int
+        Most rows of one user, drawn at random, so that as many rows come from more users; 0 takes whole users.
 
     Raises
     ------
@@ -113,6 +115,7 @@ class Design:
     part: Part = "valid"
     seeds: tuple[int, ...] = (0,)
     rows: int = ROWS
+    per_user: int = 0
 
     def __post_init__(self) -> None:
         for what, values in (("arms", [arm.name for arm in self.arms]), ("seeds", [*self.seeds])):
@@ -141,7 +144,7 @@ class Design:
         return self.arms[0].resolve().past.rule()
 
     def sample(self, rows: Int64[np.ndarray, " N"]) -> Int64[np.ndarray, " R"]:
-        """Draw whole users until there are rows enough; the same users whatever the method.
+        """Draw users until there are rows enough; the same users and rows whatever the method.
 
         Raises
         ------
@@ -155,7 +158,9 @@ class Design:
                 expected="rows to answer",
                 do="choose the other part (--part), or another protocol",
             )
-        return selection_rows(self.dataset.log, rows, wanted=self.rows, seed=_DRAWN_BY)
+        log = self.dataset.log
+        some = most_of_each(log.user[rows], most=self.per_user, seed=_DRAWN_BY) if self.per_user else slice(None)
+        return selection_rows(log, rows[some], wanted=self.rows, seed=_DRAWN_BY)
 
     def cells(
         self,
@@ -220,3 +225,17 @@ class Design:
             Cell(series.format(name), place, seed, FloorMethod(name, fitted_on, rule or self.rule), asked, floor=True)
             for name in FLOORS
         ]
+
+
+def most_of_each(users: Int32[np.ndarray, " N"], *, most: int, seed: int) -> Int64[np.ndarray, " K"]:
+    """Draw at most so many places of each user, ascending.
+
+    Examples
+    --------
+    >>> most_of_each(np.array([7, 8, 7, 7], np.int32), most=3, seed=0).tolist()
+    [0, 1, 2, 3]
+    """
+    order = np.random.default_rng(seed).permutation(len(users))
+    order = order[np.argsort(users[order], kind="stable")]
+    starts = np.searchsorted(users[order], users[order], side="left")
+    return np.sort(order[np.arange(len(order)) - starts < most])

@@ -99,11 +99,12 @@ def run_study(study: Study, design: Design, *, out: Path, progress: Progress = S
 
 
 def _facts(design: Design) -> dict[str, str]:
+    users = f"users, at most {design.per_user} of each" if design.per_user else "whole users"
     return {
         "methods": ", ".join(arm.name for arm in design.arms),
         "log": f"{len(design.dataset.log):,} events, source {design.dataset.facts.source}",
         "protocol": design.split.name,
         "seeds": ", ".join(map(str, design.seeds)),
-        "rows asked": f"about {design.rows:,} of whole users, the same for every method",
+        "rows asked": f"about {design.rows:,} of {users}, the same for every method",
         "tuning operations": FORMULA,
     }
