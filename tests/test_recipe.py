@@ -1,10 +1,13 @@
 """Recipes: which value wins, what is refused, and that a written recipe is read back."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.errors import UsageError
+from recollect.model.settings import NanoShape
 from recollect.recipe import Recipe, dump_recipe, load_recipe, parse_recipe, recipe_names
 
 PRESETS = ("tiny", "nano", "small")
@@ -29,7 +32,7 @@ def test_presets_change_the_backbone_and_are_gone_from_the_result(preset):
 
 
 def test_sizes_grow_with_the_presets():
-    widths = [load_recipe("stream", preset=preset).backbone for preset in PRESETS]
+    widths = [cast(NanoShape, load_recipe("stream", preset=preset).backbone) for preset in PRESETS]
     sizes = [shape.layers * shape.width**2 for shape in widths]
     assert sizes == sorted(sizes)
     assert sizes[0] < sizes[2]

@@ -85,7 +85,13 @@ class Recipe(BaseModel):
         return self
 
     def _require_stream(self) -> None:
-        """Refuse choices that the stream, which shows each event once and in time, cannot show."""
+        """Refuse choices that the stream, which shows each event once and in time, cannot show.
+
+        Raises
+        ------
+        ValueError
+            If there is one.
+        """
         shown = self.history
         if (shown.choice, shown.order, shown.feedback) != ("recent", "time", "all") or self.demonstrations.count:
             raise ValueError(

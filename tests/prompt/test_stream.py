@@ -1,5 +1,7 @@
 """The stream layout: each event once, item then answer, and candidates where the next event would stand."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 from worlds import planted_world, small_recipe, untuned
@@ -7,7 +9,7 @@ from worlds import planted_world, small_recipe, untuned
 from recollect.context.evidence import Context
 from recollect.data.catalog import Users
 from recollect.data.past import PastRule
-from recollect.prompt.stream import StreamLayout, profile_texts
+from recollect.prompt.stream import StreamLayout, StreamSettings, profile_texts
 from recollect.prompt.vocabulary import BEGIN, DISLIKE, ITEM, LIKE, Vocabulary
 
 
@@ -16,7 +18,7 @@ def setting(request):
     world = planted_world()
     recipe = small_recipe(channel=request.param)
     tuned = untuned(world, recipe)
-    layout = StreamLayout.of(tuned.vocabulary, world.catalog, world.users, recipe.layout)
+    layout = StreamLayout.of(tuned.vocabulary, world.catalog, world.users, cast(StreamSettings, recipe.layout))
     line = Context(world.log, rule=PastRule(), prior=0.4).timeline(3)
     return tuned, layout, line, world
 

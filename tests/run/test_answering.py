@@ -1,5 +1,7 @@
 """Answers for rows of a log: what is shown, in which order they come back, and the blind twin."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from worlds import planted_world, small_recipe, untuned
 from recollect.context.evidence import Context, Evidence
 from recollect.data.past import PastRule
 from recollect.prompt.packing import pack
+from recollect.prompt.stream_prompter import StreamPrompter
 from recollect.run.answering import RowAnswerer, pack_in_groups
 from recollect.run.prompting import make_prompter
 
@@ -41,7 +44,8 @@ def alone(answerer: RowAnswerer, row: int) -> float:
         asked=np.array([True]),
     )
     with torch.inference_mode():
-        dislike, like = answerer.tuned.language_model(pack([answerer.prompter.layout.tree(evidence)])).double()[0].tolist()
+        packed = pack([cast(StreamPrompter, answerer.prompter).layout.tree(evidence)])
+        dislike, like = answerer.tuned.language_model(packed).double()[0].tolist()
     return 1 / (1 + np.exp(dislike - like))
 
 

@@ -44,9 +44,7 @@ def test_serving_says_what_the_replay_says(run):
     recommender = Recommender(tuned, world)
     log = world.log
     served = [
-        recommender.score(
-            world.users.ids[log.user[row]], [world.catalog.ids[log.item[row]]], at=int(log.time[row])
-        )[0]
+        recommender.score(world.users.ids[log.user[row]], [world.catalog.ids[log.item[row]]], at=int(log.time[row]))[0]
         for row in ROWS
     ]
     assert served == pytest.approx(replayed(tuned, world), abs=EXACT)

@@ -10,7 +10,8 @@ from worlds import planted_world
 
 from recollect.errors import DataError, UsageError
 from recollect.tuning.corpus import BEGIN, END, PAD
-from recollect.tuning.pretrain import PretrainSettings, PretrainShape, next_token_loss, pretrain
+from recollect.tuning.pretrain import next_token_loss, pretrain
+from recollect.tuning.pretrain_settings import PretrainSettings, PretrainShape
 
 SHAPE = PretrainShape(width=32, layers=2, heads=2, key_value_heads=1, feed_forward=48, vocabulary=400)
 SETTINGS = PretrainSettings(row_tokens=64, batch_rows=2, rate=1e-2, tokenizer_documents=300)

@@ -60,7 +60,8 @@ def run(
     from recollect.data import protocols, splits
     from recollect.data.dataset import Dataset
     from recollect.tuning.corpus import CorpusMix, told_rows
-    from recollect.tuning.pretrain import PretrainSettings, PretrainShape, pretrain
+    from recollect.tuning.pretrain import pretrain
+    from recollect.tuning.pretrain_settings import PretrainSettings, PretrainShape
 
     shape = PretrainShape.of(width=width, layers=layers, vocabulary=vocabulary)
     splitter = protocols.resolve(protocol or "time")

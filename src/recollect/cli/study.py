@@ -3,21 +3,30 @@
 It decides which options a study has; what a study is stands in `recollect.studies`.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from recollect.cli.options import AsJson, DataFolder, Overrides, PresetName, ProtocolName
 from recollect.cli.output import show, show_json, show_table
 from recollect.cli.progress import shown_progress
-from recollect.cli.tune import shorthands
-from recollect.errors import UsageError
+from recollect.cli.study_design import (
+    Asked,
+    Backbone,
+    Methods,
+    Out,
+    PartName,
+    PerUser,
+    Question,
+    Recipes,
+    Runs,
+    Seeds,
+    design_of,
+    numbers_in,
+)
 
 if TYPE_CHECKING:
-    from recollect.data.dataset import Dataset
-    from recollect.studies.design import Arm, Design
     from recollect.studies.result import StudyResult
     from recollect.studies.study import Study
 
@@ -50,52 +59,6 @@ recollect study controls data --out study --recipe recicl --recipe tallrec --bac
 recollect study efficiency data --out study --recipe recicl --recipe stream --epochs 1,2,4""",
 }
 
-Out = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Folder of the study; one that was stopped goes on there.")
-]
-Recipes = Annotated[
-    list[str] | None,
-    typer.Option("--recipe", metavar="R", help="A method: name of a recipe, or its TOML file; may be given again."),
-]
-Runs = Annotated[
-    list[Path] | None,
-    typer.Option("--run", metavar="RUN", help="A run that is there already, as a method; may be given again."),
-]
-Backbone = Annotated[
-    str | None,
-    typer.Option("--backbone", metavar="MODEL", help="A causal language model for all recipes of the block layout."),
-]
-Seeds = Annotated[str, typer.Option("--seeds", metavar="N,N", help="Seeds of the tunings; numbers are their means.")]
-Asked = Annotated[int, typer.Option("--rows", metavar="N", min=1, help="Answer about N rows.")]
-PerUser = Annotated[
-    int, typer.Option("--per-user", metavar="N", min=0, help="Ask at most N rows of a user, of more users; 0 for all.")
-]
-PartName = Annotated[
-    Literal["valid", "test"], typer.Option("--part", help="The part to measure; choose anything only on valid.")
-]
-
-
-@dataclass(frozen=True, slots=True)
-class _Methods:
-    """The options that say which methods are compared."""
-
-    recipes: list[str]
-    preset: str | None
-    backbone: str | None
-    override: list[str]
-    runs: list[Path]
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """The options that say what they are asked."""
-
-    seeds: str
-    rows: int
-    per_user: int
-    protocol: str | None = None
-    part: Literal["valid", "test"] = "valid"
-
 
 def periods(
     data: DataFolder,
@@ -118,13 +81,13 @@ def periods(
     as_json: AsJson = False,
 ) -> None:
     """Measure what a model loses that is not tuned again: every tuning asked about every later period."""
-    methods = _Methods(recipe or [], preset, backbone, override or [], [])
-    borders = _numbers(ends, option="--ends")
+    methods = Methods(recipe or [], preset, backbone, override or [], [])
+    borders = numbers_in(ends, option="--ends")
 
     from recollect.studies.periods import periods_study
 
     study = periods_study(count=count, ends=borders, recent=recent)
-    _run(study, data, out=out, methods=methods, question=_Question(seeds, rows, per_user), as_json=as_json)
+    _run(study, data, out=out, methods=methods, question=Question(seeds, rows, per_user), as_json=as_json)
 
 
 def delay(
@@ -147,12 +110,12 @@ def delay(
     as_json: AsJson = False,
 ) -> None:
     """Measure the same weights when labels arrive late."""
-    methods = _Methods(recipe or [], preset, backbone, override or [], run or [])
-    seconds = _numbers(delays, option="--delays")
+    methods = Methods(recipe or [], preset, backbone, override or [], run or [])
+    seconds = numbers_in(delays, option="--delays")
 
     from recollect.studies.delay import delay_study
 
-    question = _Question(seeds, rows, per_user, protocol, part)
+    question = Question(seeds, rows, per_user, protocol, part)
     _run(delay_study(delays=seconds), data, out=out, methods=methods, question=question, as_json=as_json)
 
 
@@ -176,12 +139,12 @@ def shots(
     as_json: AsJson = False,
 ) -> None:
     """Measure quality by rows learned from, beside conventional predictors fitted on the same rows."""
-    methods = _Methods(recipe or [], preset, backbone, override or [], [])
-    counts = _numbers(sizes, option="--sizes")
+    methods = Methods(recipe or [], preset, backbone, override or [], [])
+    counts = numbers_in(sizes, option="--sizes")
 
     from recollect.studies.shots import shots_study
 
-    question = _Question(seeds, rows, per_user, protocol, part)
+    question = Question(seeds, rows, per_user, protocol, part)
     _run(shots_study(sizes=counts), data, out=out, methods=methods, question=question, as_json=as_json)
 
 
@@ -208,13 +171,13 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Measure the same weights shown more or fewer demonstrations and events, recent or retrieved."""
-    methods = _Methods(recipe or [], preset, backbone, override or [], run or [])
-    solved = _numbers(demonstrations, option="--demonstrations")
-    events = _numbers(shown, option="--shown")
+    methods = Methods(recipe or [], preset, backbone, override or [], run or [])
+    solved = numbers_in(demonstrations, option="--demonstrations")
+    events = numbers_in(shown, option="--shown")
 
     from recollect.studies.history import history_study
 
-    question = _Question(seeds, rows, per_user, protocol, part)
+    question = Question(seeds, rows, per_user, protocol, part)
     study = history_study(demonstrations=solved, shown=events)
     _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
 
@@ -240,11 +203,11 @@ def controls(
     as_json: AsJson = False,
 ) -> None:
     """Measure the same weights with one thing broken: labels, titles, events, demonstrations."""
-    methods = _Methods(recipe or [], preset, backbone, override or [], run or [])
+    methods = Methods(recipe or [], preset, backbone, override or [], run or [])
 
     from recollect.studies.controls import controls_study
 
-    question = _Question(seeds, rows, per_user, protocol, part)
+    question = Question(seeds, rows, per_user, protocol, part)
     study = controls_study(demonstrations=added)
     _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
 
@@ -268,22 +231,22 @@ def efficiency(
     as_json: AsJson = False,
 ) -> None:
     """Measure quality beside what it costs: operations of tuning, tokens and milliseconds per answer."""
-    methods = _Methods(recipe or [], preset, backbone, override or [], [])
-    lengths = _numbers(epochs, option="--epochs") if epochs else ()
+    methods = Methods(recipe or [], preset, backbone, override or [], [])
+    lengths = numbers_in(epochs, option="--epochs") if epochs else ()
 
     from recollect.studies.efficiency import efficiency_study
 
-    question = _Question(seeds, rows, per_user, protocol, part)
+    question = Question(seeds, rows, per_user, protocol, part)
     study = efficiency_study(epochs=lengths)
     _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
 
 
-def _run(study: "Study", data: Path, *, out: Path, methods: _Methods, question: _Question, as_json: bool) -> None:
+def _run(study: "Study", data: Path, *, out: Path, methods: Methods, question: Question, as_json: bool) -> None:
     """Answer the question and show what was found."""
     from recollect.data.dataset import Dataset
     from recollect.studies.study import run_study
 
-    design = _design(Dataset.load(data), methods, question)
+    design = design_of(Dataset.load(data), methods, question)
     with shown_progress() as progress:
         result = run_study(study, design, out=out, progress=progress)
     if as_json:
@@ -291,34 +254,6 @@ def _run(study: "Study", data: Path, *, out: Path, methods: _Methods, question: 
     else:
         _show(result)
         show(f"\n{out / 'study.html'} shows it as a page, {out / 'study.json'} holds every number")
-
-
-def _design(dataset: "Dataset", methods: _Methods, question: _Question) -> "Design":
-    from recollect.data.protocols import resolve
-    from recollect.rank.assess import split_of
-    from recollect.run.tuned import TunedModel
-    from recollect.studies.design import Arm, Design
-
-    arms = [*map(Arm.of_run, methods.runs), *(_arm(recipe, methods) for recipe in methods.recipes)]
-    if methods.runs:
-        split = split_of(TunedModel.load(methods.runs[0]), dataset, protocol=question.protocol)
-    else:
-        split = resolve(question.protocol or "time")(dataset)
-    return Design(
-        dataset, tuple(arms), split, part=question.part, seeds=_numbers(question.seeds, option="--seeds"),
-        rows=question.rows,
-    )  # fmt: skip
-
-
-def _arm(recipe: str, methods: _Methods) -> "Arm":
-    """Make the arm of a recipe; a language model is set where its layout is one of text."""
-    from recollect.prompt.block import BlockSettings
-    from recollect.recipe import load_recipe
-    from recollect.studies.design import Arm
-
-    plain = load_recipe(recipe, preset=methods.preset)
-    backbone = shorthands(methods.backbone, None) if isinstance(plain.layout, BlockSettings) else []
-    return Arm(Path(recipe).stem, recipe, methods.preset, (*backbone, *methods.override))
 
 
 def _show(result: "StudyResult") -> None:
@@ -335,22 +270,3 @@ def _show(result: "StudyResult") -> None:
         show_table(tables.contrast_rows(chosen), header=tables.CONTRAST_HEADER, title=f"\nDifferences: {kind}")
     for note in result.notes:
         show(f"note: {note}")
-
-
-def _numbers(text: str, *, option: str) -> tuple[int, ...]:
-    """Read whole numbers with commas between them.
-
-    Raises
-    ------
-    UsageError
-        If something else stands there.
-    """
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        numbers = (-1,)
-    if min(numbers) < 0 or len(set(numbers)) < len(numbers):
-        raise UsageError(
-            f"{option} is no list of numbers", got=text, expected="such as 0,1,2, each once", do="separate with commas"
-        )
-    return numbers

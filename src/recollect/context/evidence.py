@@ -160,10 +160,7 @@ class Timeline:
 
     def append(self, event: Timeline) -> Timeline:
         """Return the timeline with later events of the same user behind it; their `visible` is kept as given."""
-        joined = {
-            name: np.concatenate([getattr(self, name), getattr(event, name)])
-            for name in TIMELINE_ARRAYS
-        }
+        joined = {name: np.concatenate([getattr(self, name), getattr(event, name)]) for name in TIMELINE_ARRAYS}
         return replace(self, **joined)
 
 

@@ -1,7 +1,7 @@
 """Warm trunks: for each person the encoded trunk of the last query, of which the next one reuses all it can.
 
-It decides that a trunk is recognised by what it shows: the segments that two trunks have in common keep their keys and
-values, the rest is encoded. So a new event costs its own tokens, an evicted or a late one the tokens behind it, whatever
+It decides that a trunk is known by what it shows: the segments that two trunks have in common keep their keys and
+values, the rest is encoded. So a new event costs its own tokens, an evicted or late one the tokens behind it, whatever
 the layout, and a warm answer equals a cold one by construction. The least recently used trunks go first.
 """
 

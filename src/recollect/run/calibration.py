@@ -7,12 +7,14 @@ Source: Platt (1999); Guo et al. (2017), section 4.2.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.optimize import minimize
+from scipy import optimize
 from scipy.special import expit
 
 _FLATTEST = -7.0  # log of the least slope
@@ -36,6 +38,10 @@ class Calibration:
         return expit(self.scale * score + self.shift)
 
 
+AS_SCORED: Final = Calibration()
+"""Scores as they are."""
+
+
 def fit_calibration(
     score: Float64[np.ndarray, " R"], label: Bool[np.ndarray, " R"], *, kind: Literal["none", "temperature", "platt"]
 ) -> Calibration:
@@ -51,7 +57,7 @@ def fit_calibration(
         What is fitted.
     """
     if kind == "none" or label.all() or not label.any():
-        return Calibration()
+        return AS_SCORED
     sign = np.where(label, 1.0, -1.0)
 
     def loss(values: Float64[np.ndarray, " P"]) -> float:
@@ -59,5 +65,6 @@ def fit_calibration(
         return float(np.logaddexp(0, -sign * (np.exp(values[0]) * score + shift)).mean())
 
     bounds = [(_FLATTEST, 7.0), (None, None)][: 2 if kind == "platt" else 1]
-    found = cast("Float64[np.ndarray, ' P']", minimize(loss, np.zeros(len(bounds)), bounds=bounds).x)
-    return Calibration(float(np.exp(found[0])), float(found[1]) if kind == "platt" else 0.0)
+    search = cast(Callable[..., Any], optimize.minimize)
+    found: list[float] = search(loss, np.zeros(len(bounds)), bounds=bounds).x.tolist()
+    return Calibration(math.exp(found[0]), found[1] if kind == "platt" else 0.0)

@@ -35,7 +35,7 @@ from recollect.model.settings import NanoShape
 from recollect.prompt.answers import Answers
 from recollect.prompt.vocabulary import Vocabulary
 from recollect.recipe import Recipe, dump_recipe, load_recipe
-from recollect.run.calibration import Calibration
+from recollect.run.calibration import AS_SCORED, Calibration
 from recollect.run.parts import Text, join_model, load_text, make_channel, restore_encoder, save_text
 
 RUN_VERSION: Final = 2
@@ -76,7 +76,7 @@ class TunedModel:
     vectors: ItemVectors
     prior: float
     card: dict[str, Any] = field(default_factory=dict[str, Any])
-    calibration: Calibration = Calibration()
+    calibration: Calibration = AS_SCORED
 
     @property
     def vocabulary(self) -> Vocabulary:

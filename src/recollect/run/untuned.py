@@ -13,6 +13,7 @@ from jaxtyping import Int64
 from recollect.context.item_vectors import ItemVectors
 from recollect.data.dataset import Dataset
 from recollect.model.backbone import prepare_for_tuning
+from recollect.model.settings import PretrainedBackbone
 from recollect.recipe import Recipe
 from recollect.run.parts import join_model, make_channel, make_encoder, new_parts
 from recollect.run.tuned import TunedModel
@@ -47,5 +48,6 @@ def new_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed + 1)
         channel = make_channel(vectors, recipe)
-    prepare_for_tuning(causal, recipe.tuning, seed=seed)
+    revision = recipe.backbone.revision if isinstance(recipe.backbone, PretrainedBackbone) else "main"
+    prepare_for_tuning(causal, recipe.tuning, seed=seed, revision=revision)
     return TunedModel(recipe, join_model(causal, text, channel), text, vectors, prior)

@@ -1,8 +1,8 @@
 """The plots of a study, drawn in the manner of `recollect.evaluation.plots`.
 
 It decides that places stand at equal distances, so that one drawing serves names, counts that double and periods; that
-every point of a method has its interval; that of the floors only the strongest, their logistic regression, is drawn; and that cost
-is drawn on a logarithmic axis.
+every point of a method has its interval; that of the floors only the strongest, their logistic regression, is drawn;
+and that cost is drawn on a logarithmic axis.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The design of a study: which arms are compared, on which rows, with which seeds.
 
 It decides that all cells of one part are asked about the same rows: users drawn by one fixed seed until there are rows
-enough, whole or some rows of each, so that every comparison is paired; and that the floors stand in every study, fitted on what the arms learn
-from.
+enough, whole or some rows of each, so that every comparison is paired; and that the floors stand in every study, fitted
+on what the arms learn from.
 
 Dimension letters: N rows of a part, R rows asked.
 """

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from recollect.data.dataset import Dataset
 from recollect.evaluation.metrics import measure
@@ -122,10 +122,10 @@ def answer_cells(cells: Sequence[Cell], dataset: Dataset, *, out: Path, progress
         cell = cells[place]
         key = key_of(log, cell.method.identity, cell.rows)
         file = out / "cells" / f"{key}.json"
-        if not file.is_file():
+        record = _kept(file)
+        if record is None:
             numbered = _Numbered(progress, f"cell {done} of {len(cells)}, {cell.series}, {cell.place}")
-            _keep(file, cell, cell.method.answer(cell.rows, runs=runs, progress=numbered))
-        record = Record.model_validate_json(file.read_text(encoding="utf-8"))
+            record = _keep(file, cell, cell.method.answer(cell.rows, runs=runs, progress=numbered))
         answers[place] = Answer(key, cell, record, Predictions.load(file.with_suffix(".parquet")))
     return [answers[place] for place in range(len(cells))]
 
@@ -138,7 +138,17 @@ def _grouped(cells: Sequence[Cell]) -> list[int]:
     return sorted(range(len(cells)), key=lambda place: first[cells[place].method.group])
 
 
-def _keep(file: Path, cell: Cell, answered: Answered) -> None:
+def _kept(file: Path) -> Record | None:
+    """Read the measures of a cell that is done; None if it is not, or if another version wrote them otherwise."""
+    if not (file.is_file() and file.with_suffix(".parquet").is_file()):
+        return None
+    try:
+        return Record.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValidationError:
+        return None
+
+
+def _keep(file: Path, cell: Cell, answered: Answered) -> Record:
     """Write predictions, then the measures, whose file says that the cell is done."""
     record = Record.model_validate(
         {
@@ -155,6 +165,7 @@ def _keep(file: Path, cell: Cell, answered: Answered) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     answered.predictions.save(file.with_suffix(".parquet"))
     write_aside(file, record.model_dump_json(indent=2) + "\n")
+    return record
 
 
 @dataclass(frozen=True, slots=True)

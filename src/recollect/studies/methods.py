@@ -92,7 +92,11 @@ class TunedMethod:
         RunNotFound, RunVersion
             If the run cannot be read.
         """
-        weights = self.run_key if self.run is None else str(read_card(self.run)["digest"])
+        if self.run is None:
+            weights = self.run_key
+        else:
+            card = read_card(self.run)
+            weights = f"{card['digest']} {card['calibration']}"
         return f"{weights} {dump_recipe(self.shown_by)} {self.blind}"
 
     @property

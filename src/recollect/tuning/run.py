@@ -115,7 +115,7 @@ def tune(
     tuned.card.update(_card(dataset, task, state))
     tuned.save(out)
     checkpoint.remove()
-    return tuned
+    return TunedModel.load(out) if tuned.recipe.tuning.method == "lora" else tuned  # loading merges the adapter
 
 
 def prepare(dataset: Dataset, *, recipe: Recipe | None = None, split: Split | None = None, seed: int = 0) -> Task:
