@@ -123,6 +123,17 @@ def test_recommend_explains(folder):
     assert shown.stdout.count(", because of") == 3
 
 
+def test_a_prompt_of_soft_tokens_is_shown_by_titles(folder):
+    user, ratings = someone(folder), pl.read_csv(folder / "ratings.csv")
+    item = ratings.row(0, named=True)
+    shown = invoke(folder, "prompt", "show", "run", "data", "--user", user, "--item", str(item["movieId"]), "--json")
+    told = json.loads(shown.stdout)
+    assert told["text"].startswith("<begin>")
+    assert told["text"].endswith(f"<{item['title']}>")
+    assert all(f"<{event['title']}>" in told["text"] for event in told["shown"])
+    assert told["text"].count("<like>") == sum(event["liked"] for event in told["shown"])
+
+
 def test_recommend_knows_nothing_of_what_came_later(folder):
     user, ratings = someone(folder), pl.read_csv(folder / "ratings.csv")
     times = ratings.filter(pl.col("userId").cast(pl.String) == user)["timestamp"].sort().to_list()

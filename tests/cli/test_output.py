@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recollect.cli.output import say, show_json, show_table
+from recollect.cli.output import say, say_table, show_json, show_table
 
 
 def test_json_has_null_where_a_number_is_undefined(capsys):
@@ -38,3 +38,8 @@ def test_titles_are_text_and_never_markup(capsys, cell):
 def test_talk_goes_to_stderr(capsys):
     say("hello")
     assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_tables_of_talk_go_to_stderr(capsys):
+    say_table([("rows", 7)])
+    assert capsys.readouterr() == ("", "rows  7\n")

@@ -17,6 +17,10 @@ import pytest
         ["tune", "data", "--out", "run", "--seed", "-1"],
         ["tune", "data", "--out", "run", "--protocol", "time", "--until", "2013-09-01"],
         ["tune", "data", "--out", "run", "--until", "soon"],
+        ["tune", "data", "--dry-run", "--rows", "-1"],
+        ["recipes", "frob"],
+        ["recipes", "show"],
+        ["prompt", "show", "run", "data", "--user", "1"],
         ["evaluate", "run", "data", "--part", "train"],
         ["recommend", "run", "data"],
         ["recommend", "run", "data", "--user", "1", "--top", "0"],
@@ -48,8 +52,9 @@ def test_data_folder_that_is_missing_leaves_with_three(recollect, arguments, tmp
     assert "  do        make one with `recollect import`" in finished.stderr
 
 
-def test_no_arguments_show_the_help(recollect):
-    assert "Usage: recollect" in recollect().stdout
+@pytest.mark.parametrize("group", [[], ["recipes"], ["prompt"], ["study"]], ids=" ".join)
+def test_no_arguments_show_the_help(recollect, group):
+    assert " ".join(["Usage: recollect", *group]) in recollect(*group).stdout
 
 
 def test_version(recollect):

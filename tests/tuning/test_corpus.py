@@ -7,6 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from transformers import PreTrainedTokenizerFast
 from worlds import planted_world
 
 from recollect.data.splits import Split, split_by_time
@@ -48,22 +49,22 @@ def tokenizer(corpus):
         (
             [4.0, 2.5, 5.0],
             True,
-            '"Heat (1995)" (4 stars, liked); "Alien (1979)" (2.5 stars, disliked); "Big (1988)" (5',
+            '"Heat (1995)" 4 liked "Alien (1979)" 2.5 disliked "Big (1988)" 5 liked',
         ),
-        ([4.0, 1.0, 5.0], False, '"Heat (1995)" (4 stars); "Alien (1979)" (1 star); "Big (1988)" (5 stars).'),
-        ([], True, '"Heat (1995)" (liked); "Alien (1979)" (disliked); "Big (1988)" (liked).'),
+        ([4.0, 1.0, 5.0], False, '"Heat (1995)" 4 "Alien (1979)" 1 "Big (1988)" 5'),
+        ([], True, '"Heat (1995)" liked "Alien (1979)" disliked "Big (1988)" liked'),
     ],
     ids=["stars and likes", "stars", "likes"],
 )
 def test_ratings_are_told_in_time_order(values, say_likes, told):
-    assert tell_ratings(TITLES, LIKES, values, say_likes=say_likes).startswith(f"Ratings of one person: {told}")
+    assert tell_ratings(TITLES, LIKES, values, say_likes=say_likes) == f"Stars: {told}"
 
 
 @pytest.mark.parametrize(
     ("likes", "told"),
     [
-        (LIKES, 'Liked: "Heat (1995)", "Big (1988)". Disliked: "Alien (1979)".'),
-        ([False] * 3, 'Liked: nothing. Disliked: "Heat (1995)", "Alien (1979)", "Big (1988)".'),
+        (LIKES, 'Liked: "Heat (1995)" "Big (1988)"\nDisliked: "Alien (1979)"'),
+        ([False] * 3, 'Liked: nothing\nDisliked: "Heat (1995)" "Alien (1979)" "Big (1988)"'),
     ],
 )
 def test_lists_part_likes_from_dislikes(likes, told):
@@ -73,7 +74,7 @@ def test_lists_part_likes_from_dislikes(likes, told):
 def test_every_kind_of_document_comes_as_often_as_the_mix_says(corpus):
     documents = list(islice(corpus.documents(seed=0), 4000))
     kinds = Counter(
-        "questions" if "Answer:" in text else {"T": "catalog", "R": "ratings", "L": "lists"}[text[0]]
+        "questions" if "Answer:" in text else {"T": "catalog", "S": "ratings", "L": "lists"}[text[0]]
         for text in documents
     )
     for kind, share in CorpusMix().model_dump(exclude={"stretch"}).items():
@@ -88,20 +89,24 @@ def test_a_catalog_line_tells_title_and_kinds(world):
 
 
 def test_questions_are_answered_as_the_log_does(world):
-    """The planted world has two values: 5 is liked, 2 is not; the question is about the last event of the person."""
+    """The planted world has two values: 5 is liked, 2 is not; the questions are about the last events of the person."""
     one = np.flatnonzero(world.log.user == 0)
     mix = CorpusMix(catalog=0, ratings=0, lists=0, questions=1, stretch=len(one))
     text = next(Corpus(world, one, mix).documents(seed=0))
-    last = one[-1]
-    asked = world.catalog.titles[world.log.item[last]]
-    assert text.endswith(f'Will this person like "{asked}"? Answer: {"yes" if world.log.label[last] else "no"}')
+    listed, *asked = text.split("\nWill this person like ")
+    titles = [world.catalog.titles[item] for item in world.log.item[one]]
+    assert len(asked) >= 1
+    assert listed.count('"') // 2 + len(asked) == len(one)
+    answered = zip(titles, world.log.label[one], strict=True)
+    expected = [f'"{title}"? Answer: {"yes" if label else "no"}' for title, label in answered]
+    assert asked == expected[-len(asked) :]
 
 
 def test_a_pass_tells_every_event_once(world):
     mix = CorpusMix(catalog=0, ratings=1, lists=0, questions=0, stretch=5)
     told = Counter[str]()
     for text in Corpus(world, np.arange(200), mix).documents(seed=2):
-        told.update(part.split('"')[1] for part in text.split(";"))
+        told.update(text.split('"')[1::2])
         if told.total() >= 200:
             break
     assert told == Counter(world.catalog.titles[item] for item in world.log.item[:200])
@@ -163,7 +168,8 @@ def test_text_comes_back_whole(tokenizer):
 
 
 def test_packed_rows_are_the_documents_end_to_end(corpus, tokenizer):
-    packed = pack(corpus.documents(seed=0), tokenizer, count=7, length=64)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END)
+    packed = pack(corpus.documents(seed=0), fast, count=7, length=64)
     assert packed.shape == (7, 64)
     text = tokenizer.decode(packed.ravel().tolist(), skip_special_tokens=False)
     expected = "".join(f"{BEGIN}{one}{END}" for one in islice(corpus.documents(seed=0), 60))

@@ -128,3 +128,13 @@ def test_the_usual_shape_is_that_of_its_width():
     assert PretrainShape.of(width=256, layers=4, vocabulary=8192) == PretrainShape()
     with pytest.raises(UsageError, match="do not divide"):
         PretrainShape.of(width=200, layers=1, vocabulary=400)
+
+
+def test_a_pretraining_goes_on_from_a_model(world, tmp_path):
+    first = pretrain(world, out=tmp_path / "first", rows=ROWS, tokens=2048, shape=SHAPE, settings=SETTINGS)
+    second = pretrain(
+        world, out=tmp_path / "second", rows=ROWS, tokens=2048, start=str(tmp_path / "first"), settings=SETTINGS, seed=1
+    )
+    assert second.weights == first.weights
+    assert second.loss < first.loss
+    assert (tmp_path / "second" / "tokenizer.json").is_file()

@@ -29,6 +29,10 @@ def run(
         str | None,
         typer.Option("--until", metavar="TIME", help="Read events before TIME: unix seconds or ISO date (UTC)."),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MODEL", help="Go on with this model, a folder or a name; else a new one."),
+    ] = None,
     tokens: Annotated[int, typer.Option("--tokens", metavar="N", min=512, help="Tokens to read.")] = 8_000_000,
     width: Annotated[
         int, typer.Option("--width", metavar="N", min=8, help="Width of the model, a multiple of 64.")
@@ -38,7 +42,7 @@ def run(
         int, typer.Option("--vocabulary", metavar="N", min=259, help="Tokens of the tokenizer, at most.")
     ] = 8192,
     questions: Annotated[
-        float, typer.Option("--questions", metavar="X", min=0, max=0.5, help="Share of texts that ask and answer.")
+        float, typer.Option("--questions", metavar="X", min=0, max=0.9, help="Share of texts that ask and answer.")
     ] = 0.1,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of everything random.")] = 0,
 ) -> None:
@@ -74,6 +78,7 @@ def run(
             out=out,
             rows=told_rows(split),
             tokens=tokens,
+            start=start,
             shape=shape,
             settings=settings,
             seed=seed,

@@ -123,10 +123,12 @@ def _named(question: "Question", vocabulary: "Vocabulary", catalog: "Catalog") -
     """Write a prompt with soft tokens, each as its item's title in angle brackets; empty if there is none."""
     import numpy as np
 
+    from recollect.prompt.vocabulary import ITEM
+
     trunk, branches, last = question.trunk, question.branches, int(question.branches.slots[0]) + 1
     tokens = np.concatenate([trunk.tokens, branches.tokens[0, :last]])
     items = np.concatenate([trunk.items, branches.items[0, :last]])
-    soft = np.flatnonzero(items >= 0)
+    soft = np.flatnonzero((items >= 0) & (tokens == ITEM))  # the others are answers, which have names
     if not len(soft):
         return ""
     runs = [vocabulary.decode(part) for part in np.split(tokens, np.ravel(np.column_stack([soft, soft + 1])))[::2]]

@@ -30,6 +30,11 @@ from recollect.run.prompting import make_prompter
 from recollect.run.tuned import TunedModel
 
 _REASONS: Final = 3
+_EVERYTHING: Final = 50_000  # items of which all are scored where one costs a token or two
+_LIMIT: Final = 5_000
+_SHORT: Final = 2
+_BRANCH_TOKENS: Final = 20_000  # of all candidates together, where one costs more
+_FEWEST: Final = 100
 
 
 class Recommender:
@@ -54,7 +59,10 @@ class Recommender:
         self.model = self.tuned.language_model.eval()
         self.context = LiveContext(Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior))
         self.prompter = make_prompter(self.tuned, dataset)
-        self.candidates = Candidates.of(dataset.log, self.tuned.vectors.static)
+        most = self._affordable()
+        self.candidates = Candidates.of(
+            dataset.log, self.tuned.vectors.static, everything=most, limit=min(most, _LIMIT)
+        )
         self._trunks = Trunks(self.model)
         self._new_users: dict[str, int] = {}
         self._old_users = frozenset(dataset.users.ids)
@@ -196,6 +204,13 @@ class Recommender:
         if code in self._trunks:
             known = self._known(code, moment + self.context.gap)
             self._trunks.warm(code, self._question(known, _NO_ITEMS, moment).trunk)
+
+    def _affordable(self) -> int:
+        """Return how many candidates a query may score: soft tokens are cheap, titles and retrieved events are not."""
+        nobody = self.context.timeline(len(self.dataset.users))
+        tokens = self._question(nobody, np.zeros(1, np.int32), self.context.now()).branches.tokens.shape[1]
+        room = tokens + self.tuned.recipe.history.shown * tokens * (self.tuned.recipe.history.choice != "recent")
+        return _EVERYTHING if room <= _SHORT else max(_FEWEST, _BRANCH_TOKENS // room)
 
     def _user_code(self, user: str, *, new: bool = False) -> int:
         if user in self._new_users:

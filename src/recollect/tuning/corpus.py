@@ -14,16 +14,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from jaxtyping import Int32, Int64
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerBase
 
 from recollect.data.dataset import Dataset
 from recollect.data.splits import Split
 from recollect.errors import DataError
+from recollect.prompt.wording import DISLIKED, LIKED, MARK, MARKER, NOTHING, QUESTION, STARS, answer, quoted, stars
 
 BEGIN: Final = "<|begin|>"
 END: Final = "<|end|>"
@@ -126,8 +128,8 @@ class Corpus:
             return tell_ratings(titles, likes, values, say_likes=not stars or bool(random.random() < 0.5))
         if kind == 1 or len(titles) < 2:
             return tell_lists(titles, likes)
-        asked = f"Will this person like{titles[-1]}? Answer: {'yes' if likes[-1] else 'no'}"
-        return f"{tell_lists(titles[:-1], likes[:-1])} {asked}"
+        first = int(random.integers(1, len(titles)))
+        return tell_lists(titles[:first], likes[:first]) + ask_each(titles[first:], likes[first:])
 
 
 def told_rows(split: Split) -> Int64[np.ndarray, " K"]:
@@ -147,40 +149,31 @@ def _cut(person: Int64[np.ndarray, " _"], most: int, random: np.random.Generator
     return np.split(person, range(first, len(person), most))
 
 
-def quoted(title: str) -> str:
-    """Write a title as it stands in every text: after a space, in quotes."""
-    return f' "{title}"'
-
-
-def tell_stars(value: float) -> str:
-    """Write a value as it stands in the log.
-
-    Examples
-    --------
-    >>> tell_stars(4.0), tell_stars(7.5), tell_stars(1.0)
-    ('4 stars', '7.5 stars', '1 star')
-    """
-    return f"{value:g} star{'' if value == 1 else 's'}"
-
-
 def tell_ratings(titles: Sequence[str], likes: Sequence[bool], values: Sequence[float], *, say_likes: bool) -> str:
     """Tell events in time order, each with its stars (unless there are no values) and whether it was liked."""
-    verdicts = [("liked" if like else "disliked") for like in likes]
-    stars = [tell_stars(value) for value in values]
-    if stars and say_likes:
-        facts = [f"{star}, {verdict}" for star, verdict in zip(stars, verdicts, strict=True)]
+    verdicts = [(" liked" if like else " disliked") for like in likes]
+    values_told = [stars(value) for value in values]
+    if values_told and say_likes:
+        facts = [value + verdict for value, verdict in zip(values_told, verdicts, strict=True)]
     else:
-        facts = stars or verdicts
-    events = ";".join(f"{title} ({fact})" for title, fact in zip(titles, facts, strict=True))
-    return f"Ratings of one person:{events}."
+        facts = values_told or verdicts
+    return STARS.lstrip() + "".join(title + fact for title, fact in zip(titles, facts, strict=True))
 
 
 def tell_lists(titles: Sequence[str], likes: Sequence[bool]) -> str:
     """Tell events as the titles liked and the titles disliked, each in time order."""
     liked, disliked = (
-        ",".join(title for title, like in zip(titles, likes, strict=True) if like is wanted) for wanted in (True, False)
+        "".join(title for title, like in zip(titles, likes, strict=True) if like is wanted) for wanted in (True, False)
     )
-    return f"Liked:{liked or ' nothing'}. Disliked:{disliked or ' nothing'}."
+    return LIKED.lstrip() + (liked or NOTHING) + DISLIKED + (disliked or NOTHING)
+
+
+def ask_each(titles: Sequence[str], likes: Sequence[bool]) -> str:
+    """Ask about events one after the other, and answer as the log does."""
+    return "".join(
+        QUESTION + title + MARK + MARKER + answer("yes" if like else "no")
+        for title, like in zip(titles, likes, strict=True)
+    )
 
 
 def train_tokenizer(texts: Iterator[str], *, size: int) -> Tokenizer:
@@ -200,27 +193,30 @@ def train_tokenizer(texts: Iterator[str], *, size: int) -> Tokenizer:
     return tokenizer
 
 
-def pack(documents: Iterator[str], tokenizer: Tokenizer, *, count: int, length: int) -> Int32[np.ndarray, "R T"]:
+def pack(
+    documents: Iterator[str], tokenizer: PreTrainedTokenizerBase, *, count: int, length: int
+) -> Int32[np.ndarray, "R T"]:
     """Lay documents end to end and cut them into rows.
 
     Parameters
     ----------
     documents : iterator of str
         As many as are needed are taken.
-    tokenizer : Tokenizer
-        With the special tokens of `train_tokenizer`.
+    tokenizer : PreTrainedTokenizerBase
+        A fast one; its tokens for the beginning and the end of a text part the documents, as far as it has them.
     count : int
         R, how many rows.
     length : int
         T, tokens of each.
     """
-    begin, end = tokenizer.token_to_id(BEGIN), tokenizer.token_to_id(END)
+    begin, end = ([] if one is None else [one] for one in (tokenizer.bos_token_id, tokenizer.eos_token_id))
+    encode = cast(Tokenizer, cast(Any, tokenizer).backend_tokenizer).encode_batch
     flat = np.empty(count * length, np.int32)
     filled = 0
     while filled < len(flat):
         texts = [next(documents) for _ in range(_BATCH)]
-        for encoded in tokenizer.encode_batch(texts, add_special_tokens=False):
-            piece = np.array([begin, *encoded.ids, end], np.int32)[: len(flat) - filled]
+        for encoded in encode(texts, add_special_tokens=False):
+            piece = np.array([*begin, *encoded.ids, *end], np.int32)[: len(flat) - filled]
             flat[filled : filled + len(piece)] = piece
             filled += len(piece)
     return flat.reshape(count, length)

@@ -27,63 +27,13 @@ from recollect.model.estimate import (
     tuning_memory,
 )
 from recollect.model.settings import PretrainedBackbone, TuningSettings
-from recollect.prompt.packing import bucket_length
 from recollect.tuning.batches import EpochPlan
+from recollect.tuning.reading import Reading
 from recollect.tuning.run import Task
 from recollect.tuning.selection import selection_rows
 
 _JUDGED_SAMPLE: Final = 1000
 _ANSWERING: Final = TuningSettings(method="none")
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Count what is read.
-
-    Parameters
-    ----------
-    rows
-        Rows asked.
-    prompts
-        Prompts in which they are asked.
-    tokens, padded
-        Tokens of all prompts, without padding and with it.
-    longest
-        Tokens of the longest prompt.
-    row_tokens
-        Tokens of a batch row, the mean over tokens.
-    batch_tokens
-        Most tokens of a batch.
-    """
-
-    rows: int
-    prompts: int
-    tokens: int
-    padded: int
-    longest: int
-    row_tokens: int
-    batch_tokens: int
-
-    @classmethod
-    def of(cls, groups: Iterable[list[int]], *, rows: int) -> Reading:
-        """Count batches, each given as the lengths of its prompts."""
-        lengths = [sorted(group) for group in groups if group]
-        sizes = [_batch(group) for group in lengths]
-        padded = sum(count * length for count, length in sizes)
-        return cls(
-            rows=rows,
-            prompts=sum(map(len, lengths)),
-            tokens=sum(map(sum, lengths)),
-            padded=padded,
-            longest=max((group[-1] for group in lengths), default=0),
-            row_tokens=round(sum(count * length**2 for count, length in sizes) / max(padded, 1)),
-            batch_tokens=max((count * length for count, length in sizes), default=0),
-        )
-
-    def times(self, share: float) -> Reading:
-        """Scale up what was counted for a part."""
-        counts = {name: round(getattr(self, name) * share) for name in ("rows", "prompts", "tokens", "padded")}
-        return replace(self, **counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +146,6 @@ def forecast(task: Task) -> Forecast:
         device=str(device),
         answers=tuple(zip(answers.words, answers.tokens, strict=True)),
     )
-
-
-def _batch(lengths: list[int]) -> tuple[int, int]:
-    """Give the rows of a packed batch and their tokens, as tight as packing could make them."""
-    length = bucket_length(lengths[-1])
-    return -(-sum(lengths) // length), length
 
 
 def _judged(task: Task) -> Reading:

@@ -24,12 +24,20 @@ import torch
 from jaxtyping import Int32, Int64
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 from transformers.utils import logging
 
 from recollect.data.aside import written_aside
 from recollect.data.dataset import Dataset
 from recollect.errors import UsageError
+from recollect.model.backbone import load_backbone, save_backbone
+from recollect.model.settings import PretrainedBackbone
 from recollect.progress import SILENT, Progress
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.corpus import BEGIN, END, PAD, SPECIAL, Corpus, pack, train_tokenizer
@@ -58,6 +66,7 @@ def pretrain(
     out: Path,
     rows: Int64[np.ndarray, " K"],
     tokens: int,
+    start: str | None = None,
     shape: PretrainShape | None = None,
     settings: PretrainSettings | None = None,
     seed: int = 0,
@@ -75,8 +84,10 @@ def pretrain(
         Rows of the log that may be read, such as `told_rows` of a split.
     tokens : int
         How many to read, cut to whole rows of `settings.row_tokens`.
+    start : str, optional
+        Folder or name of a model to go on with, its tokenizer included; a new one by default.
     shape : PretrainShape, optional
-        Size of the decoder.
+        Size of a new decoder.
     settings : PretrainSettings, optional
         Corpus and optimiser.
     seed : int
@@ -97,23 +108,24 @@ def pretrain(
     corpus = Corpus(dataset, rows, settings.mix)
     count = _row_count(tokens, settings)
     with written_aside(out, card=_CARD) as aside, torch.random.fork_rng(devices=[]):
-        tokenizer = train_tokenizer(
-            islice(corpus.documents(seed=seed + 1), settings.tokenizer_documents), size=shape.vocabulary
-        )
+        if start is None:
+            sample = islice(corpus.documents(seed=seed + 1), settings.tokenizer_documents)
+            tokenizer = _wrapped(train_tokenizer(sample, size=shape.vocabulary))
+            torch.manual_seed(seed)
+            model = _build(shape, vocabulary=len(tokenizer))
+        else:
+            loaded = load_backbone(PretrainedBackbone(name=start, dtype="float32"))
+            tokenizer, model = loaded.tokenizer, loaded.causal
         packed = pack(corpus.documents(seed=seed), tokenizer, count=count, length=settings.row_tokens)
-        torch.manual_seed(seed)
-        model = _build(shape, vocabulary=tokenizer.get_vocab_size())
-        checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(tokenizer, packed, shape, settings, seed))
+        checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(model, packed, shape, settings, seed))
         loop = PretrainLoop(model, packed, settings=settings, checkpoint=checkpoint)
         made = Pretrained(model.num_parameters(), int(packed.size), len(rows), loop.run(progress=progress))
-        model.save_pretrained(aside)
-        PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END, pad_token=PAD
-        ).save_pretrained(aside)
+        save_backbone(model, tokenizer, aside)
         card = {
             **asdict(made),
             "read_until": int(dataset.log.time[rows[-1]]),
             "seed": seed,
+            "start": start,
             "shape": shape.model_dump(),
             "settings": settings.model_dump(),
         }
@@ -127,7 +139,7 @@ class PretrainLoop:
 
     Parameters
     ----------
-    model : LlamaForCausalLM
+    model : PreTrainedModel
         Changed in place.
     packed : Int32[R, T]
         Token ids.
@@ -139,7 +151,7 @@ class PretrainLoop:
 
     def __init__(
         self,
-        model: LlamaForCausalLM,
+        model: PreTrainedModel,
         packed: Int32[np.ndarray, "R T"],
         *,
         settings: PretrainSettings,
@@ -255,7 +267,13 @@ def _optimizer(model: torch.nn.Module, settings: PretrainSettings) -> torch.opti
     return torch.optim.AdamW(groups, lr=settings.rate, betas=_BETAS, fused=True)
 
 
-def _fingerprint(tokenizer: Tokenizer, packed: np.ndarray, *settings: object) -> str:
-    sha = hashlib.sha256(f"{settings!r} {tokenizer.to_str()}".encode())
+def _wrapped(tokenizer: Tokenizer) -> PreTrainedTokenizerBase:
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END, pad_token=PAD)
+
+
+def _fingerprint(model: PreTrainedModel, packed: np.ndarray, *settings: object) -> str:
+    sha = hashlib.sha256(f"{settings!r}".encode())
     sha.update(packed.tobytes())
+    for weight in model.state_dict().values():
+        sha.update(weight.contiguous().view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()

@@ -1,0 +1,81 @@
+"""The forecast: what is counted is what tuning reads, and what does not run costs nothing."""
+
+import json
+
+import pytest
+from backbones import write_backbone
+from worlds import planted_world, small_block, small_recipe
+
+from recollect.data.splits import split_by_time
+from recollect.model.settings import PretrainedBackbone
+from recollect.recipe import load_recipe
+from recollect.tuning.forecast import forecast
+from recollect.tuning.outline import outline
+from recollect.tuning.run import prepare
+
+WORLD = planted_world()
+SPLIT = split_by_time(WORLD.log)
+
+
+def expected(*more: str, name: str = "recicl"):
+    return forecast(prepare(WORLD, recipe=small_block(name, *more), split=SPLIT, seed=0))
+
+
+@pytest.mark.parametrize("recipe", [small_recipe(), small_block("tallrec"), small_block("recicl")])
+def test_tokens_are_those_that_an_epoch_reads(recipe):
+    task = prepare(WORLD, recipe=recipe, split=SPLIT, seed=0)
+    found = forecast(task)
+    batches = [batch.packed for batch in task.epochs.plan(0).batches()]
+    padded = sum(packed.tokens.size for packed in batches)
+    assert 0.95 * found.epoch.padded <= padded <= 1.3 * found.epoch.padded
+    assert found.epoch.rows == len(SPLIT.train) == sum(len(packed.slots) for packed in batches)
+    assert found.steps == len(batches) * recipe.tuning.epochs
+    assert found.judged.rows == len(SPLIT.valid)
+
+
+def test_epochs_multiply_and_accumulation_divides():
+    once, often = expected(), expected("tuning.epochs=3", "tuning.accumulate=2")
+    assert often.epoch == once.epoch
+    assert (often.epochs, often.passes) == (3, 4)
+    assert often.steps == 3 * -(-once.steps // 2)
+    assert 1.9 * once.flops < often.flops < 3 * once.flops
+
+
+def test_a_model_that_stays_as_it_is_only_answers():
+    found = expected("tuning.method=none", name="tallrec")
+    assert (found.method, found.epochs, found.passes, found.steps) == ("none", 0, 1, 0)
+    assert found.epoch.tokens == found.memory.gradients == found.shape.tuned == 0
+    assert found.flops > 0
+    assert not {"an epoch", "in all"} & {name for name, _ in found.facts()}
+
+
+def test_a_few_rows_take_less():
+    assert expected("tuning.rows=50").epoch.tokens < expected().epoch.tokens / 2
+
+
+def test_a_soft_channel_counts_among_the_weights():
+    task = prepare(WORLD, recipe=small_recipe(), split=SPLIT, seed=0)
+    weights = sum(weight.numel() for weight in task.tuned.language_model.parameters())
+    assert forecast(task).shape.tuned == weights
+
+
+def test_an_adapter_takes_little_more_than_the_model(tmp_path):
+    backbone = PretrainedBackbone(name=str(write_backbone("llama", tmp_path / "llama", max_position_embeddings=2048)))
+    lora, full = (
+        load_recipe("tallrec", overrides=[f"tuning.method={method}"]).model_copy(update={"backbone": backbone})
+        for method in ("lora", "full")
+    )
+    small, large = (forecast(outline(WORLD, recipe, split=SPLIT, seed=0)) for recipe in (lora, full))
+    assert small.shape.tuned == small.shape.adapter < large.shape.tuned / 5
+    assert small.memory.total < large.memory.total
+    assert small.context == 2048
+
+
+def test_json_and_facts_hold_what_people_ask_for():
+    found = expected()
+    stored = json.loads(json.dumps(found.to_json()))
+    assert stored["memory"]["total"] == found.memory.total
+    assert [answer["word"] for answer in stored["answers"]] == ["no", "yes"]
+    facts = dict(found.facts())
+    assert f"{found.epoch.tokens:,} tokens" in facts["an epoch"]
+    assert facts["hours"].startswith("about")
