@@ -77,11 +77,11 @@ def untuned(dataset: Dataset, recipe: Recipe, *, seed: int = 0) -> TunedModel:
     return model
 
 
-def small_block(name: str, *more: str) -> Recipe:
+def small_block(name: str, *more: str, preset: str | None = "small") -> Recipe:
     """Make a block recipe tiny: a decoder of width 16 with random weights that reads its own small vocabulary."""
     return load_recipe(
         name,
-        preset="small",
+        preset=preset,
         overrides=[
             "backbone.width=16", "backbone.layers=2", "backbone.heads=2", "backbone.key_value_heads=1",
             "backbone.feed_forward=24", "backbone.vocabulary=400", "vectors.text=ngrams", "vectors.text_width=4",

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from worlds import planted_world, small_recipe
+from worlds import planted_world, small_block, small_recipe
 
 from recollect.data.splits import split_by_time
-from recollect.errors import DataError
+from recollect.errors import DataError, UsageError
 from recollect.progress import SILENT
 from recollect.run.tuned import TunedModel
 from recollect.tuning.run import tune
@@ -102,3 +102,8 @@ def test_epochs_can_be_chosen_by_ranking(world, split, tmp_path):
     tuned = tune(world, out=tmp_path / "run", recipe=recipe, split=split)
     judged = [row["validation_ranking"] for row in tuned.card["epochs"]]
     assert tuned.card["kept_epoch"] == 1 + judged.index(min(judged))
+
+
+def test_a_model_that_has_learned_nothing_must_be_tuned(world, split, tmp_path):
+    with pytest.raises(UsageError, match="--backbone"):
+        tune(world, out=tmp_path / "run", recipe=small_block("zero-shot", preset=None), split=split)

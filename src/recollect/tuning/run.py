@@ -20,7 +20,8 @@ from recollect.data.dataset import Dataset
 from recollect.data.few_shot import few_shot
 from recollect.data.log import EventLog
 from recollect.data.splits import Split, split_by_time
-from recollect.errors import DataError
+from recollect.errors import DataError, UsageError
+from recollect.model.settings import NanoShape
 from recollect.progress import SILENT, Progress
 from recollect.prompt.prompter import Prompter
 from recollect.recipe import Recipe, dump_recipe, load_recipe
@@ -97,12 +98,14 @@ def tune(
     DataError
         If the training part is empty or has one label only.
     UsageError
-        If the recipe asks for more rows than there are.
+        If the recipe asks for more rows than there are, or tunes nothing of a model with random weights.
     ModelError
         If the backbone cannot be loaded or cannot show prompt trees.
     RecollectError
         If the run folder cannot be written.
     """
+    recipe = recipe or load_recipe("stream")
+    _require_learning(recipe)
     task = prepare(dataset, recipe=recipe, split=split, seed=seed)
     tuned = task.tuned
     checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(dataset.log, task))
@@ -145,6 +148,23 @@ def prepare(dataset: Dataset, *, recipe: Recipe | None = None, split: Split | No
         split=split,
         seed=seed,
     )
+
+
+def _require_learning(recipe: Recipe) -> None:
+    """Refuse a model that has learned nothing and will not.
+
+    Raises
+    ------
+    UsageError
+        If the recipe tunes nothing and names no pretrained model.
+    """
+    if recipe.tuning.method == "none" and isinstance(recipe.backbone, NanoShape):
+        raise UsageError(
+            "a method that tunes nothing, on a model with random weights",
+            got=f"recipe {recipe.name} without a backbone",
+            expected="a pretrained language model",
+            do="give --backbone MODEL; `recollect pretrain` makes a small one where none can be downloaded",
+        )
 
 
 def _run_loop(task: Task, checkpoint: CheckpointFile, *, progress: Progress) -> State:
