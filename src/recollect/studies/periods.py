@@ -96,8 +96,8 @@ def _contrasts(design: Design, readings: Readings, *, count: int, ends: tuple[in
     for first, second in combinations(design.arms, 2):
         for end in ends:
             found += readings.versus(_series(first, end), _series(second, end))
-        found += [_growth(first, second, readings, end, last) for end in ends if end + 1 < count - 1]
-        found += [_price_between(first, second, readings, old, new, last) for old, new in pairwise(ends)]
+        found += [_growth(readings, first, second, end=end, last=last) for end in ends if end + 1 < count - 1]
+        found += [_price_between(readings, first, second, ends=(old, new), last=last) for old, new in pairwise(ends)]
     return sorted(found, key=lambda one: _KINDS.index(one.kind))
 
 
@@ -130,7 +130,7 @@ def _fall(arm: Arm, readings: Readings, end: int, last: str) -> Contrast:
     )
 
 
-def _growth(first: Arm, second: Arm, readings: Readings, end: int, last: str) -> Contrast:
+def _growth(readings: Readings, first: Arm, second: Arm, *, end: int, last: str) -> Contrast:
     """Say how much larger the difference of two methods is in the last period than in the first."""
     near, one, other = f"D{end + 1}", _series(first, end), _series(second, end)
     return readings.contrast(
@@ -142,7 +142,8 @@ def _growth(first: Arm, second: Arm, readings: Readings, end: int, last: str) ->
     )
 
 
-def _price_between(first: Arm, second: Arm, readings: Readings, old: int, new: int, last: str) -> Contrast:
+def _price_between(readings: Readings, first: Arm, second: Arm, *, ends: tuple[int, int], last: str) -> Contrast:
+    old, new = ends
     return readings.contrast(
         "PDM between methods",
         f"PDM of {first.name} − PDM of {second.name}, f_{new} and f_{old} on {last}",

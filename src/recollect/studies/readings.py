@@ -37,8 +37,7 @@ class Reading:
 
     def point(self) -> Point:
         """Give the point that is written down."""
-        first, records = self.answers[0], [answer.record for answer in self.answers]
-        tuning = [record.tuning for record in records if record.tuning is not None]
+        first = self.answers[0]
         return Point.model_validate(
             {
                 "series": first.cell.series,
@@ -50,15 +49,19 @@ class Reading:
                 "intervals": {metric: tuple(self.draws.interval(metric)) for metric in METRICS},
                 "seeds": [answer.cell.seed for answer in self.answers],
                 "by_seed": {metric: [getattr(one, metric) for one in self.by_seed] for metric in METRICS},
-                "seconds": _mean(record.seconds for record in records),
-                "milliseconds_per_row": _mean(record.milliseconds_per_row for record in records),
-                "tokens_per_row": _mean(record.tokens_per_row for record in records),
-                "tuning_rows": _mean(one.rows for one in tuning),
-                "tuning_seconds": _mean(one.seconds for one in tuning),
-                "tuning_tokens": _mean(one.tokens for one in tuning),
-                "tuning_flops": _mean(one.flops for one in tuning),
+                **self._costs(),
             }
         )
+
+    def _costs(self) -> dict[str, float | None]:
+        """Give what answering and tuning took, means over seeds."""
+        records = [answer.record for answer in self.answers]
+        tuning = [record.tuning for record in records if record.tuning is not None]
+        answering = ("seconds", "milliseconds_per_row", "tokens_per_row")
+        return {name: _mean(getattr(record, name) for record in records) for name in answering} | {
+            f"tuning_{name}": _mean(getattr(one, name) for one in tuning)
+            for name in ("rows", "seconds", "tokens", "flops")
+        }
 
 
 class Readings:
