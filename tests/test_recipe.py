@@ -91,7 +91,7 @@ def test_a_recipe_that_lacks_a_value_is_refused():
 
 
 def test_no_such_recipe_names_those_that_are():
-    with pytest.raises(UsageError, match=r"got strem; expected one of \['stream'"):
+    with pytest.raises(UsageError, match=r"got strem; expected one of .*'stream'"):
         load_recipe("strem")
 
 
