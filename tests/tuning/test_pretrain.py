@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from interruptions import Stops
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from worlds import planted_world
 
@@ -27,24 +28,6 @@ def world():
 def made(world, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrain") / "model"
     return folder, pretrain(world, out=folder, rows=ROWS, tokens=10_000, shape=SHAPE, settings=SETTINGS, seed=1)
-
-
-class Stops:
-    """A progress that interrupts the work after some steps."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def start(self, label: str, total: int) -> None:
-        pass
-
-    def advance(self, *_: object, **__: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-    def finish(self, note: str = "") -> None:
-        pass
 
 
 def digest(folder) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from interruptions import Stops
 from worlds import planted_world, small_block, small_recipe
 
 from recollect.data.splits import split_by_time
@@ -22,24 +23,6 @@ def world():
 @pytest.fixture(scope="module")
 def split(world):
     return split_by_time(world.log)
-
-
-class Stops:
-    """A progress that interrupts the work after some steps."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def start(self, label: str, total: int) -> None:
-        pass
-
-    def advance(self, *_: object, **__: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-    def finish(self, note: str = "") -> None:
-        pass
 
 
 def test_a_tuning_that_was_stopped_ends_like_one_that_was_not(world, split, tmp_path):
