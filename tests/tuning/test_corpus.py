@@ -153,8 +153,14 @@ def test_a_mix_sums_to_one():
 @pytest.mark.parametrize("after", ["", ",", ".", "?", " (4 stars)", '; "Big (1988)"'])
 def test_a_title_has_the_same_tokens_whatever_follows(tokenizer, after):
     title = ' "Drama of the 3th night (1973)"'
-    alone = tokenizer.encode(title).ids
-    assert tokenizer.encode(f"Liked:{title}{after}").ids[: len(alone) + 2][-len(alone) :] == alone
+    before, alone = tokenizer.encode("Liked:").ids, tokenizer.encode(title).ids
+    assert tokenizer.encode(f"Liked:{title}{after}").ids[: len(before) + len(alone)] == before + alone
+
+
+def test_a_title_often_met_is_one_token_and_pieces_of_a_prompt_stand_alone(tokenizer):
+    pieces = tokenizer.encode('Liked: nothing\nWill this person like "Is it a 3: 4?"? Answer: yes').tokens
+    assert [piece for piece in pieces if len(set(piece) & set(':?"Ċ')) > 1] == []
+    assert not any(mark in piece[:-1] for piece in pieces for mark in ":?")
 
 
 def test_answers_are_single_tokens_where_there_is_room(corpus):

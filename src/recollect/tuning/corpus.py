@@ -34,6 +34,8 @@ SPECIAL: Final = (BEGIN, END, PAD)
 """Special tokens, in the order of their ids."""
 
 _QUOTE: Final = Regex(' ?"')  # a quote never joins its neighbours, so that a title has the same tokens everywhere
+_CLOSING: Final = Regex("[?:]")  # ends a piece of a prompt
+_OPENING: Final = Regex("\n")  # begins one
 _BATCH: Final = 512  # documents encoded together
 
 
@@ -123,13 +125,17 @@ class Corpus:
         log = self.dataset.log
         titles = [quoted(self.dataset.catalog.titles[int(item)]) for item in log.item[rows]]
         likes = [bool(label) for label in log.label[rows]]
+        values = [float(value) for value in log.value[rows]] if stars else []
         if kind == 0:
-            values = [float(value) for value in log.value[rows]] if stars else []
             return tell_ratings(titles, likes, values, say_likes=not stars or bool(random.random() < 0.5))
         if kind == 1 or len(titles) < 2:
             return tell_lists(titles, likes)
         first = int(random.integers(1, len(titles)))
-        return tell_lists(titles[:first], likes[:first]) + ask_each(titles[first:], likes[first:])
+        if stars and random.random() < 0.5:
+            told = tell_ratings(titles[:first], likes[:first], values[:first], say_likes=False)
+        else:
+            told = tell_lists(titles[:first], likes[:first])
+        return told + ask_each(titles[first:], likes[first:])
 
 
 def told_rows(split: Split) -> Int64[np.ndarray, " K"]:
@@ -177,10 +183,19 @@ def ask_each(titles: Sequence[str], likes: Sequence[bool]) -> str:
 
 
 def train_tokenizer(texts: Iterator[str], *, size: int) -> Tokenizer:
-    """Learn byte-level merges from texts; the special tokens take the ids 0 (begin), 1 (end) and 2 (pad)."""
+    """Learn byte-level merges from texts; the special tokens take the ids 0 (begin), 1 (end) and 2 (pad).
+
+    Merges run across the words of a title and of a sentence, but never across a quote, a question mark, a colon or a
+    new line: a title often met is one token, and the pieces of a prompt have the tokens that they have in the corpus.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(_QUOTE, behavior="isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Split(_QUOTE, behavior="isolated"),
+            pre_tokenizers.Split(_CLOSING, behavior="merged_with_previous"),
+            pre_tokenizers.Split(_OPENING, behavior="merged_with_next"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
