@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.suite import Report
-from benchmarks.timing import Timing
+from recollect.bench.timing import Timing
 from recollect.cli.output import say, show, show_table
 
 _HEADER = ("way", "median ms", "quartiles ms", "all cores ms", "runs", "times the first", "tokens/s")

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.plain import PlainWay
-from benchmarks.timing import Way
 from benchmarks.world import CLICKER, READER, Sizes, choose_items
+from recollect.bench.plain import PlainWay
+from recollect.bench.timing import Way
 from recollect.context.evidence import Evidence
 from recollect.data.dataset import Dataset
 from recollect.model.cache import TrunkCache

@@ -14,9 +14,9 @@ from typing import Any, Final
 import torch
 
 from benchmarks.serving import Reader, serving_ways
-from benchmarks.timing import Timing, time_interleaved
 from benchmarks.tuning import tuning_ways
 from benchmarks.world import Sizes, make_dataset, make_model
+from recollect.bench.timing import Timing, time_interleaved
 from recollect.cli.machine import describe_machine, installed_packages, measure_products
 
 FULL: Final = Sizes(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.serving import in_bfloat16
-from benchmarks.timing import Way
+from recollect.bench.timing import Way
 from recollect.context.evidence import Context
 from recollect.data.dataset import Dataset
 from recollect.prompt.packing import pack, plan_batches

@@ -27,6 +27,13 @@ def test_report_measures_this_machine(report):
     assert min(report["speed"].values()) > 0
 
 
+def test_report_measures_the_ways_of_serving(report):
+    ways = report["ways"]
+    assert ways["automatic"] in {"stock", "compact"} <= set(ways["milliseconds"])
+    assert min(ways["milliseconds"].values()) > 0
+    assert set(ways["not_measured"]).isdisjoint(ways["milliseconds"])
+
+
 def test_report_names_folders_models_and_no_problem(report):
     assert all(report["writable"].values())
     assert "nano" in report["models"]

@@ -5,6 +5,7 @@ import pytest
 from worlds import planted_world
 
 from recollect.context.statistics import ItemStatistics
+from recollect.data import bundled
 
 
 @pytest.mark.parametrize("gap", [1, 40])
@@ -25,3 +26,14 @@ def test_features_of_three_likes_in_four():
     assert features[0, 1] == pytest.approx(np.log(5) / 4)
     answered = statistics.answered(features, np.array([True]))
     assert answered[0, 2:].tolist() == pytest.approx([2 * (1 - 5.5 / 9), 1])
+
+
+@pytest.mark.parametrize("block", [1000, 100_000, 1_000_000])
+def test_events_in_blocks_are_described_as_one_by_one(block):
+    log = bundled.movietweetings().log
+    statistics = ItemStatistics.of(log, prior=0.5)
+    features = statistics.events(log, block=block)
+    for row in range(0, len(log), 997):
+        one = slice(row, row + 1)
+        bare = statistics.at(log.item[one], log.time[one])
+        np.testing.assert_array_equal(features[one], statistics.answered(bare, log.label[one]))

@@ -59,6 +59,25 @@ def test_take_keeps_order_and_counts(log_of):
         log.take(np.array([2, 0]))
 
 
+def test_a_run_of_rows_is_no_copy(log_of):
+    log = log_of([(1, 0, 0, 1), (2, 1, 1, 0), (3, 2, 2, 1)])
+    assert np.shares_memory(log.take(np.array([1, 2])).time, log.time)
+    assert not np.shares_memory(log.take(np.array([0, 2])).time, log.time)
+    assert rows(log.take(np.array([1, 2]))) == rows(log)[1:]
+
+
+def test_disorder_is_found_far_down(log_of):
+    count = (1 << 20) + 9
+    log = log_of([(1, 0, 0, 1)])
+    many = {name: np.repeat(column, count) for name, column in log.columns().items()}
+    assert len(replace(log, **many)) == count
+    for late in (1 << 20, count - 1):
+        time = many["time"].copy()
+        time[late] = 0
+        with pytest.raises(DataError, match=f"row {late} before"):
+            replace(log, **{**many, "time": time})
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recollect.data import Past, PastRule
-from recollect.data.past import stable_order
 from recollect.errors import LeakError, UsageError
 
 EVENTS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 3), st.integers(0, 1)), max_size=30)
@@ -75,12 +74,6 @@ def test_a_time_outside_the_log_is_refused_too(log_of):
     past.check_at(6, np.array([0]))
     with pytest.raises(LeakError, match="at least 1 s older"):
         past.check_at(5, np.array([0]))
-
-
-@given(st.lists(st.integers(0, 200_000)))
-def test_counting_sort_is_stable(codes):
-    array = np.array(codes, np.int32)
-    assert stable_order(array).tolist() == np.argsort(array, kind="stable").tolist()
 
 
 def test_a_negative_delay_is_refused():

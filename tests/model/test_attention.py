@@ -63,6 +63,18 @@ def test_both_ways_give_one_output_and_one_log_sum_exp(causal: bool):
     torch.testing.assert_close(fast, plain, rtol=0, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("cap", [None, 1.5])
+@pytest.mark.parametrize("causal", [False, True])
+def test_flex_attention_gives_the_same_output_and_log_sum_exp(causal: bool, cap: float | None):
+    query, key, value = (draw(2, 4, 16, 16, seed=n) for n in range(3))
+    mask = attention._additive(None, query, causal=causal)
+    with torch.inference_mode():
+        flexible = attention._attend_flexibly(query, key, value, scaling=0.3, softcap=cap, causal=causal)
+    plain = attention._attend_explicitly(query, key, value, mask=mask, scaling=0.3, cap=cap)
+    torch.testing.assert_close(flexible, plain, rtol=0, atol=1e-5)
+
+
 def test_terms_that_we_do_not_know_are_refused():
     states = torch.ones(1, 1, 2, 4)
     with pytest.raises(ModelError, match="s_aux"):

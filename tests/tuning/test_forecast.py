@@ -1,6 +1,7 @@
 """The forecast: what is counted is what tuning reads, and what does not run costs nothing."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from backbones import write_backbone
@@ -79,3 +80,11 @@ def test_json_and_facts_hold_what_people_ask_for():
     facts = dict(found.facts())
     assert f"{found.epoch.tokens:,} tokens" in facts["an epoch"]
     assert facts["hours"].startswith("about")
+
+
+def test_what_does_not_fit_says_what_would():
+    found = expected()
+    assert found.room is None or "does not fit" not in dict(found.facts())
+    tight = replace(found, room=found.lean)
+    assert "tuning.gradient_checkpointing=true" in dict(tight.facts())["does not fit"]
+    assert "tuning.batch_tokens" in dict(replace(tight, lean=found.memory.total).facts())["does not fit"]

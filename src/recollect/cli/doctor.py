@@ -1,7 +1,7 @@
 """`recollect doctor`: is this machine ready, and what is it good for?
 
-It decides that the answer is measured where it can be: a short matrix product in float32 and in bfloat16, a file
-written in each folder that commands write to.
+It decides that the answer is measured where it can be: a short matrix product in float32 and in bfloat16, the ways of
+serving on a small random model, a file written in each folder that commands write to.
 """
 
 from collections.abc import Mapping
@@ -19,6 +19,10 @@ recollect doctor
 recollect doctor --json"""
 
 
+QUERY: Final = {"trunk": 512, "candidates": 100, "length": 24}
+"""What the ways of serving are measured with."""
+
+
 def run(*, as_json: AsJson = False) -> None:
     """Look at this machine: versions, cores, memory, speed, folders, models.
 
@@ -28,6 +32,8 @@ def run(*, as_json: AsJson = False) -> None:
         If something that recollect needs is missing; the report is out by then.
     """
     report = examine()
+    if report["speed"]:
+        report["ways"] = _measure_ways(report["speed"])
     if as_json:
         show_json(report)
     else:
@@ -63,8 +69,59 @@ def _show(report: Mapping[str, Any]) -> None:
         ]
     )
     show("")
+    if "ways" in report:
+        _show_ways(report["ways"])
     show_table([("writable", path, _yes(fine)) for path, fine in report["writable"].items()])
     show_table([("model", name, path) for name, path in report["models"].items()])
+
+
+def _measure_ways(speed: Mapping[str, float]) -> dict[str, Any]:
+    """Measure how long a query takes in each way of serving that needs no compiler, with a small random model.
+
+    Parameters
+    ----------
+    speed
+        Of matrix products by type; bfloat16 is left out where float32 is faster.
+
+    Returns
+    -------
+    dict
+        Size of the query, milliseconds by way, the automatic way, and the ways that are there but not measured.
+    """
+    from recollect.model.language_model import LanguageModel
+    from recollect.model.nano import build_nano
+    from recollect.model.settings import NanoShape
+    from recollect.model.ways import AUTOMATIC, available_ways, measure_ways
+
+    model = LanguageModel(build_nano(NanoShape(), vocabulary=512, seed=0), answers=((1,), (2,))).eval()
+    there = available_ways(model)
+    hopeless = "bfloat16" if speed["bfloat16"] < speed["float32"] else "none"
+    measured = [name for name in there if not name.startswith("compiled") and not name.endswith(hopeless)]
+    seconds = measure_ways(model, names=measured, rounds=1, **QUERY)
+    return {
+        **QUERY,
+        "milliseconds": {name: 1000 * taken for name, taken in seconds.items()},
+        "automatic": min((name for name in seconds if name in AUTOMATIC), key=seconds.__getitem__),
+        "not_measured": [name for name in there if name not in seconds],
+    }
+
+
+def _show_ways(ways: Mapping[str, Any]) -> None:
+    show(
+        f"ways of serving: {ways['candidates']} candidates of {ways['length']} tokens behind {ways['trunk']}, "
+        "small random model"
+    )
+    taken = ways["milliseconds"]
+    show_table(
+        [
+            *((name, f"{taken[name]:,.0f} ms", "automatic" if name == ways["automatic"] else "") for name in taken),
+            *(
+                (name, "not measured", "compiled when asked for" if name.startswith("compiled") else "slow here")
+                for name in ways["not_measured"]
+            ),
+        ]
+    )
+    show("")
 
 
 def _gigabytes(amount: float | None) -> str:

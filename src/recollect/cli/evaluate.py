@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal
 import typer
 
 from recollect.cli.measures import show_measures
-from recollect.cli.options import AsJson, DataFolder, ProtocolName, RunFolder
+from recollect.cli.options import AsJson, DataFolder, ProtocolName, RunFolder, WayName
 from recollect.cli.output import show_json
 from recollect.cli.progress import shown_progress
 
@@ -24,6 +24,7 @@ def run(
     part: Annotated[
         Literal["valid", "test"], typer.Option("--part", help="The part to measure; choose anything only on valid.")
     ] = "valid",
+    way: WayName = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a run on a part of the log that it did not learn from, beside the floors."""
@@ -34,7 +35,7 @@ def run(
     from recollect.rank.assess import evaluate
 
     with shown_progress() as progress:
-        result = evaluate(run_folder, dataset, protocol=protocol, part=part, progress=progress).result
+        result = evaluate(run_folder, dataset, protocol=protocol, part=part, way=way, progress=progress).result
     if as_json:
         show_json(result.to_json())
     else:

@@ -16,6 +16,15 @@ ProtocolName = Annotated[
     typer.Option("--protocol", metavar="P", help="How the log is split: time, rella-ml1m or collm-ml1m."),
 ]
 
+WayName = Annotated[
+    str | None,
+    typer.Option(
+        "--way",
+        metavar="W",
+        help="How the model is run, such as compact or compact-int8; see recollect doctor. Without it, an exact one.",
+    ),
+]
+
 PresetName = Annotated[
     str | None,
     typer.Option("--preset", metavar="P", help="A preset of the recipe, such as small."),

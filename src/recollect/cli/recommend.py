@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from recollect.cli.moment import format_time, parse_time
-from recollect.cli.options import AsJson, DataFolder, RunFolder
+from recollect.cli.options import AsJson, DataFolder, RunFolder, WayName
 from recollect.cli.output import show, show_json, show_table
 
 if TYPE_CHECKING:
@@ -15,7 +15,9 @@ EXAMPLES: Final = """Examples:
 
 recollect recommend run data --user 42
 
-recollect recommend run data --user 42 --at 2013-09-01 --top 5 --explain"""
+recollect recommend run data --user 42 --at 2013-09-01 --top 5 --explain
+
+recollect recommend run data --user 42 --way compact-int8"""
 
 
 def run(
@@ -33,6 +35,7 @@ def run(
     ] = None,
     top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="How many items.")] = 10,
     explain: Annotated[bool, typer.Option("--explain", help="Say which past events carried weight.")] = False,
+    way: WayName = None,
     as_json: AsJson = False,
 ) -> None:
     """Rank items for a user from what the user did so far."""
@@ -44,7 +47,8 @@ def run(
 
     from recollect.rank.recommender import Recommender
 
-    ranking = Recommender.load(run_folder, dataset).recommend(user, at=moment, top=top, explain=explain)
+    recommender = Recommender.load(run_folder, dataset, way=way)
+    ranking = recommender.recommend(user, at=moment, top=top, explain=explain)
     if as_json:
         show_json(ranking.to_json())
     else:
@@ -56,7 +60,7 @@ def _show(ranking: "Ranking") -> None:
     trace = ranking.trace
     show(
         f"user {trace.user} at {format_time(trace.time)}: {trace.known:,} events known, {trace.shown:,} shown, "
-        f"{trace.candidates:,} candidates, {trace.milliseconds:.0f} ms"
+        f"{trace.candidates:,} candidates, {trace.milliseconds:.0f} ms; {trace.trunk_bytes / 1000:,.0f} kB kept"
     )
     show_table(rows)
     for item in ranking.items:

@@ -123,10 +123,13 @@ def _require_sense(*, out: Path | None, dry_run: bool, protocol: str | None, unt
 
 
 def _tune(dataset: "Dataset", recipe: "Recipe", *, out: Path, split: "Split", seed: int, as_json: bool) -> None:
+    from recollect.tuning.parallel import rank
     from recollect.tuning.run import tune
 
     with shown_progress() as progress:
         tuned = tune(dataset, out=out, recipe=recipe, split=split, seed=seed, progress=progress)
+    if rank() > 0:  # one of several processes; the main one tells
+        return
     if as_json:
         show_json({"run": str(out), **tuned.card, "recipe": recipe.name, "notes": split.notes})
         return

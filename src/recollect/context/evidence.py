@@ -181,8 +181,7 @@ class Context:
         self.log = log
         self.past = Past(log, rule)
         self.statistics = ItemStatistics.of(log, prior=prior, gap=rule.gap)
-        bare = self.statistics.at(log.item, log.time)
-        self.features = self.statistics.answered(bare, log.label)
+        self.features = self.statistics.events(log)
 
     def timeline(self, user: int) -> Timeline:
         """Return all events of one user; an unknown user has none."""

@@ -18,11 +18,14 @@ from jaxtyping import Bool, Float32, Int32, Int64
 from scipy.special import expit, logit
 
 from recollect.data.log import EventLog
-from recollect.data.past import stable_order
+from recollect.data.order import stable_order
 
 PSEUDO_COUNT: Final = 5.0
 EVENT_FEATURES: Final = ("item log-odds", "item log-count", "residual", "answered")
 """Numbers of an event; the last two are zero until it is answered."""
+
+_BLOCK: Final = 1 << 20  # events described at once
+_MANY: Final = 1 << 12  # questions that are worth putting in order first
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -71,7 +74,7 @@ class ItemStatistics:
         span = int(log.time[-1]) - first + 2 if len(log) else 1
         counts = np.bincount(log.item, minlength=log.item_count)
         return cls(
-            keys=log.item[order].astype(np.int64) * span + (log.time[order] - first),
+            keys=np.repeat(np.arange(log.item_count), counts) * span + (log.time[order] - first),
             likes=np.concatenate([[0], np.cumsum(log.label[order], dtype=np.int64)]),
             starts=np.concatenate([[0], np.cumsum(counts)]),
             first=first,
@@ -99,7 +102,7 @@ class ItemStatistics:
         known = items < len(self.starts) - 1
         safe = np.where(known, items, 0).astype(np.int64)
         age = np.clip(np.asarray(times, np.int64) - self.gap - self.first, -1, self.span - 1)
-        end = np.searchsorted(self.keys, safe * self.span + age, side="right")
+        end = _searched(self.keys, safe * self.span + age)
         start = self.starts[safe]
         end = np.maximum(end, start)
         return np.where(known, end - start, 0), np.where(known, self.likes[end] - self.likes[start], 0)
@@ -112,6 +115,24 @@ class ItemStatistics:
         features[:, 1] = np.log1p(count) / 4
         return features
 
+    def events(self, log: EventLog, *, block: int = _BLOCK) -> Float32[np.ndarray, "N 4"]:
+        """Return the features of the events of a log, each at its own moment and answered.
+
+        They are made in blocks, so that beside the features memory stays small.
+
+        Parameters
+        ----------
+        log : EventLog
+            N events.
+        block : int
+            Events that are described at once.
+        """
+        features = np.empty((len(log), len(EVENT_FEATURES)), np.float32)
+        for start in range(0, len(log), block):
+            part = slice(start, start + block)
+            features[part] = self.answered(self.at(log.item[part], log.time[part]), log.label[part])
+        return features
+
     def answered(
         self, features: Float32[np.ndarray, "K 4"], labels: Bool[np.ndarray, " K"]
     ) -> Float32[np.ndarray, "K 4"]:
@@ -121,3 +142,13 @@ class ItemStatistics:
         filled[:, 2] = 2 * (labels - mean)
         filled[:, 3] = 1
         return filled
+
+
+def _searched(keys: Int64[np.ndarray, " N"], bounds: Int64[np.ndarray, " K"]) -> Int64[np.ndarray, " K"]:
+    """Count the keys up to each bound; many bounds are looked up in ascending order, since memory is slow at random."""
+    if len(bounds) < _MANY:
+        return np.searchsorted(keys, bounds, side="right")
+    order = np.argsort(bounds)
+    found = np.empty(len(bounds), np.int64)
+    found[order] = np.searchsorted(keys, bounds[order], side="right")
+    return found

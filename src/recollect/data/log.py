@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Int8, Int16, Int32, Int64
 
+from recollect.data.order import stable_order
 from recollect.errors import DataError
 
 UNKNOWN = -1  # in the optional columns: this event has none
 TRAIN, VALID, TEST = 0, 1, 2  # values of `part`
+_BLOCK = 1 << 20  # rows that are checked at once, so that checking takes no memory of the size of the log
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,7 +98,7 @@ class EventLog:
         DataError
             As the class does.
         """
-        order = _order(columns["time"], columns["user"], columns["item"])
+        order = stable_order(columns["time"], columns["user"], columns["item"])
         for name, column in columns.items():
             if isinstance(column, np.ndarray):
                 columns[name] = column[order]
@@ -110,13 +112,16 @@ class EventLog:
     def take(self, rows: Int64[np.ndarray, "K"]) -> EventLog:
         """Return the log of some rows, given in ascending order; counts of users and items stay.
 
+        Rows that follow each other without a gap are a view of this log, not a copy.
+
         Raises
         ------
         DataError
             If the rows are not in ascending order, so that their events would not be either.
         """
+        chosen = slice(int(rows[0]), int(rows[-1]) + 1) if _is_run(rows) else rows
         return EventLog(
-            **{name: column[rows] for name, column in self.columns().items()},
+            **{name: column[chosen] for name, column in self.columns().items()},
             user_count=self.user_count,
             item_count=self.item_count,
             kinds=self.kinds,
@@ -155,14 +160,10 @@ class EventLog:
         )
 
 
-def _order(time: np.ndarray, user: np.ndarray, item: np.ndarray) -> Int64[np.ndarray, "N"]:
-    """Return the stable order by (time, user, item); only instants that several events share need all three keys."""
-    order = np.argsort(time, kind="stable")
-    same = np.diff(time[order]) == 0
-    tied = np.flatnonzero(np.append(same, False) | np.append(False, same)) if len(same) else np.zeros(0, np.int64)
-    rows = order[tied]
-    order[tied] = rows[np.lexsort((item[rows], user[rows], time[rows]))]
-    return order
+def _is_run(rows: Int64[np.ndarray, "K"]) -> bool:
+    """Tell whether rows follow each other without a gap."""
+    as_long = len(rows) > 0 and int(rows[-1]) - int(rows[0]) == len(rows) - 1
+    return as_long and int(rows[0]) >= 0 and bool((rows[1:] > rows[:-1]).all())
 
 
 def _or_unknown(columns: dict[str, np.ndarray], name: str, example: np.ndarray, length: int) -> np.ndarray:
@@ -195,9 +196,13 @@ def _check_kinds(ours: tuple[str, ...], theirs: tuple[str, ...]) -> None:
 
 def _first_disorder(log: EventLog) -> int | None:
     """Return the first row that sorts before the one above it, or None."""
-    time_step, user_step, item_step = np.diff(log.time), np.diff(log.user), np.diff(log.item)
-    wrong = (time_step < 0) | ((time_step == 0) & ((user_step < 0) | ((user_step == 0) & (item_step < 0))))
-    return int(np.argmax(wrong)) + 1 if bool(wrong.any()) else None
+    for start in range(0, len(log), _BLOCK):
+        part = slice(start, start + _BLOCK + 1)
+        time_step, user_step, item_step = (np.diff(column[part]) for column in (log.time, log.user, log.item))
+        wrong = (time_step < 0) | ((time_step == 0) & ((user_step < 0) | ((user_step == 0) & (item_step < 0))))
+        if bool(wrong.any()):
+            return start + int(np.argmax(wrong)) + 1
+    return None
 
 
 def _fault(what: str, *, got: object, expected: str) -> DataError:

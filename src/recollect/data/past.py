@@ -9,7 +9,7 @@ another row of the same user, so ties matter (spec `recicl`, section 2):
   label too, so the same holds for histories and demonstrations.
 
 In all cases what a row may see is a *prefix* of its user's rows, so one number per row says it all. Building is
-linear in the log: two passes of counting sort, then one search per row among its own user's times.
+linear in the log: a counting sort, then one search per row among its own user's times, in the order of those times.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Int32, Int64
 
 from recollect.data.log import EventLog
+from recollect.data.order import stable_order
 from recollect.errors import LeakError, UsageError
 
 
@@ -83,14 +84,14 @@ class Past:
         self.log = log
         self.rule = rule or PastRule()
         self._order = stable_order(log.user)
-        self._starts = np.concatenate([[0], np.cumsum(np.bincount(log.user, minlength=log.user_count))])
-        place = np.arange(len(log)) - self._starts[log.user[self._order]]
-        self.rank = _scatter(place, self._order)
+        counts = np.bincount(log.user, minlength=log.user_count)
+        self._starts = np.concatenate([[0], np.cumsum(counts)])
+        self.rank = _scatter(np.arange(len(log)) - np.repeat(self._starts[:-1], counts), self._order)
         self.visible = self.rank if self.rule.gap == 0 else _scatter(self._older(), self._order)
 
     def rows(self, user: int) -> Int64[np.ndarray, "K"]:
         """Return the rows of one user, in log order; none for a user without events."""
-        return self._order[self._starts[user] : self._starts[user + 1]]
+        return self._order[self._starts[user] : self._starts[user + 1]].astype(np.int64)
 
     def visible_at(self, user: int, time: int) -> int:
         """Return how many of a user's events a query from outside the log may see at a time (unix seconds).
@@ -150,19 +151,11 @@ class Past:
         # One ascending key for all users: user * width + time since the first event. A bound before the first event
         # becomes that user's zero, so that no bound reaches into another user's keys.
         width = last - first + 2
-        user = self.log.user[self._order].astype(np.int64) * width
-        age = self.log.time[self._order] - first + 1
-        bound = np.maximum(age - self.rule.gap, 0)
-        return np.searchsorted(user + age, user + bound, side="right") - self._starts[self.log.user[self._order]]
-
-
-def stable_order(codes: Int32[np.ndarray, "N"]) -> Int64[np.ndarray, "N"]:
-    """Return the positions that sort codes (0 or more), equal ones in place: counting sort, linear in N."""
-    low, high = (codes & 0xFFFF).astype(np.uint16), (codes >> 16).astype(np.uint16)
-    order = np.argsort(low, kind="stable")  # numpy counts 16-bit keys instead of comparing them
-    if not high.any():
-        return order
-    return order[np.argsort(high[order], kind="stable")]
+        user = np.repeat(np.arange(self.log.user_count), np.diff(self._starts))
+        lift = user * width
+        keys = lift + (self.log.time[self._order] - first + 1)
+        bounds = np.maximum(keys - self.rule.gap, lift)
+        return np.searchsorted(keys, bounds, side="right") - self._starts[user]
 
 
 def _scatter(values: np.ndarray, order: np.ndarray) -> Int32[np.ndarray, "N"]:

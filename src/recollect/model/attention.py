@@ -6,23 +6,38 @@ is ordinary attention under the mask given, so a model set to this implementatio
 
 What it decides: attention of branches over a trunk is computed in two parts, over the trunk's keys without a mask (all
 branches as one product, the trunk stored once) and over the branch's own keys causally. With the log-sum-exp of both
-parts the joint softmax is exact: weight of the own part = sigmoid(lse_own - lse_trunk).
+parts the joint softmax is exact: weight of the own part = sigmoid(lse_own - lse_trunk). Query heads that share a
+key/value head become rows of one product, so a trunk key is read once and repeated for nobody. The log-sum-exp comes
+from torch's fused function on the CPU and from FlexAttention on accelerators; neither builds the score matrix.
 
-Dimension letters: B batch, C branches, H heads, K key/value heads, L queries, P keys, E width of a head.
+Dimension letters: B batch, C branches, H heads, K key/value heads, L own tokens of a branch, N those that ask (all L
+where nothing else is said), P trunk tokens, E width of a head.
 """
 
-from typing import Any, Protocol, cast
+import functools
+from collections.abc import Callable
+from typing import Any, Protocol, cast, no_type_check
 
 import torch
 import torch.nn.functional as functional
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+from torch.nn.attention.flex_attention import AuxRequest, flex_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
 from recollect.errors import ModelError
 
-__all__ = ["IMPLEMENTATION", "PLAN", "AttentionPlan", "attend", "attend_cascade", "attention_forward"]
+__all__ = [
+    "IMPLEMENTATION",
+    "PLAN",
+    "AttentionPlan",
+    "attend",
+    "attend_cascade",
+    "attend_trunk",
+    "attention_forward",
+    "join_own",
+]
 
 IMPLEMENTATION = "recollect"
 """Name under which `attention_forward` is registered with `transformers`."""
@@ -125,18 +140,64 @@ def attend_cascade(
 
     The trunk is read once for all branches and never copied per branch.
     """
-    own, own_lse = _attend_self(query, key, value, scaling=scaling, softcap=softcap)
-    if trunk_key.shape[2] == 0:
-        return own
+    trunk = None
+    if trunk_key.shape[2]:
+        trunk = attend_trunk(query, trunk_key, trunk_value, scaling=scaling, softcap=softcap)
+    return join_own(query, key, value, trunk=trunk, scaling=scaling, softcap=softcap)
+
+
+def attend_trunk(
+    query: Float[Tensor, "C H N E"],
+    key: Float[Tensor, "1 K P E"],
+    value: Float[Tensor, "1 K P E"],
+    *,
+    scaling: float,
+    softcap: float | None = None,
+) -> tuple[Float[Tensor, "C H N E"], Float[Tensor, "C H N"]]:
+    """Attend all branches to the trunk as one product, and return the log-sum-exp of each query's scores as well."""
     count, heads, length, width = query.shape
-    rows = query.transpose(0, 1).reshape(1, heads, count * length, width)
-    trunk, trunk_lse = _attend_with_lse(
-        rows, _repeat_heads(trunk_key, heads), _repeat_heads(trunk_value, heads), scaling=scaling, softcap=softcap
+    shared = key.shape[1]
+    grouped = query.reshape(count, shared, heads // shared, length, width)
+    rows = grouped.permute(1, 2, 0, 3, 4).reshape(1, shared, heads // shared * count * length, width)
+    output, lse = _attend_with_lse(rows, key, value, scaling=scaling, softcap=softcap)
+    return (
+        output.reshape(heads, count, length, width).transpose(0, 1),
+        lse.reshape(heads, count, length).transpose(0, 1),
     )
-    trunk = trunk.view(heads, count, length, width).transpose(0, 1)
-    trunk_lse = trunk_lse.view(heads, count, length).transpose(0, 1)
-    weight = torch.sigmoid(own_lse - trunk_lse).unsqueeze(-1).to(trunk.dtype)
-    return torch.lerp(trunk, own.expand_as(trunk), weight)
+
+
+def join_own(
+    query: Float[Tensor, "C H N E"],
+    key: Float[Tensor, "C K L E"],
+    value: Float[Tensor, "C K L E"],
+    *,
+    trunk: tuple[Float[Tensor, "C H N E"], Float[Tensor, "C H N"]] | None,
+    scaling: float,
+    softcap: float | None = None,
+    seen: Bool[Tensor, "C N L"] | None = None,
+) -> Float[Tensor, "C H N E"]:
+    """Attend each branch to itself, and join that with its attention to the trunk in one exact softmax.
+
+    Parameters
+    ----------
+    query, key, value
+        Of the branches.
+    trunk
+        What `attend_trunk` returned; None without a trunk.
+    scaling, softcap
+        As in `attend`.
+    seen
+        Which own tokens each query sees; None means every token asks, and sees itself and those before it.
+    """
+    if seen is None:
+        own, own_lse = _attend_self(query, key, value, scaling=scaling, softcap=softcap)
+    else:
+        own, own_lse = _attend_seen(query, key, value, scaling=scaling, softcap=softcap, seen=seen)
+    if trunk is None:
+        return own.expand_as(query)
+    output, lse = trunk
+    weight = torch.sigmoid(own_lse - lse).unsqueeze(-1).to(output.dtype)
+    return torch.lerp(output, own.expand_as(output), weight)
 
 
 def _attend_self(
@@ -149,16 +210,68 @@ def _attend_self(
     return value, _capped((query * key).sum(-1, dtype=torch.float32) * scaling, softcap)
 
 
+def _attend_seen(
+    query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None, seen: Tensor
+) -> tuple[Float[Tensor, "C H N E"], Float[Tensor, "C H N"]]:
+    """Attend a few places of each branch to what they see of it; grouped heads are rows of one small product."""
+    shared, width = key.shape[1], key.shape[-1]
+    count, heads, places = query.shape[:3]
+    grouped = query.reshape(count, shared, heads // shared, places, width)
+    scores = (grouped.flatten(2, 3) @ key.mT).view(*grouped.shape[:-1], key.shape[2])
+    scores = _capped(scores.float() * scaling, softcap).masked_fill(~seen[:, None, None], float("-inf"))
+    lse = scores.logsumexp(-1)
+    weights = (scores - lse.unsqueeze(-1)).exp().to(value.dtype)
+    output = (weights.flatten(2, 3) @ value).view(*grouped.shape[:-1], width)
+    return output.flatten(1, 2), lse.flatten(1, 2)
+
+
 def _attend_with_lse(
     query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None, causal: bool = False
 ) -> tuple[Float[Tensor, "B H L E"], Float[Tensor, "B H L"]]:
     """Attend, and return the log-sum-exp of the scores of each query as well."""
+    if query.device.type == "cuda" and not query.requires_grad:
+        return _attend_flexibly(query, key, value, scaling=scaling, softcap=softcap, causal=causal)
     if softcap is None and query.device.type == "cpu" and query.shape[-1] == value.shape[-1]:
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(  # noqa: SLF001 the public call drops the log-sum-exp
             query, key, value, 0.0, causal, scale=scaling
         )
     added = _additive(None, query, causal=causal)
     return _attend_explicitly(query, key, value, mask=added, scaling=scaling, cap=softcap)
+
+
+def _attend_flexibly(
+    query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None, causal: bool
+) -> tuple[Float[Tensor, "B H L E"], Float[Tensor, "B H L"]]:
+    """Attend by FlexAttention: fused where it is compiled, which is everywhere but on the CPU."""
+    call = flex_attention if query.device.type == "cpu" else _compiled_flex()
+    output, found = call(
+        query,
+        key,
+        value,
+        score_mod=_score_change(softcap, causal=causal),
+        scale=scaling,
+        return_aux=AuxRequest(lse=True),
+    )
+    return output, cast(Tensor, found.lse)
+
+
+@functools.cache
+def _compiled_flex() -> Any:
+    return torch.compile(flex_attention, dynamic=True)
+
+
+@functools.cache
+def _score_change(softcap: float | None, *, causal: bool) -> Callable[..., Tensor] | None:
+    """Say what FlexAttention does to a score; one function per choice, so that each is compiled once."""
+    if softcap is None and not causal:
+        return None
+
+    @no_type_check  # runtime checks of types are side effects, which FlexAttention refuses here
+    def change(score: Tensor, _batch: Tensor, _head: Tensor, asking: Tensor, asked: Tensor) -> Tensor:
+        score = score if softcap is None else softcap * torch.tanh(score / softcap)
+        return torch.where(asking >= asked, score, -float("inf")) if causal else score
+
+    return cast(Callable[..., Tensor], change)
 
 
 def _attend_explicitly(

@@ -5,8 +5,10 @@ layers with room to grow; `AppendPlan` and `CascadePlan` say what attention does
 
 What it decides: caches that grew from each other share one store. Appending to the newest writes into spare room;
 appending to an older one (after a crop, or twice to the same) copies first, so no cache ever changes under its holder.
-Segments are remembered by their token spans, so that an appended event may leave out what it must not see. For a
-family whose attention cannot be plugged the cache keeps the trunk's prompt tree instead, and scoring packs it anew.
+Segments are remembered by their token spans, so that an appended event may leave out what it must not see. Tokens are
+kept as computed, or in fewer bits (`recollect.model.quantised`); new tokens are attended to as they are kept, so that a
+trunk which grew step by step stays the trunk read at once. For a family whose attention cannot be plugged the cache
+keeps the trunk's prompt tree instead, and scoring packs it anew.
 
 Dimension letters: N layers, K key/value heads, P trunk tokens, E width of a head, G trunk segments, L new tokens.
 """
@@ -22,6 +24,7 @@ from torch import Tensor
 
 from recollect.errors import ModelError
 from recollect.model.attention import attend, attend_cascade
+from recollect.model.quantised import CacheKind, restored, stored
 from recollect.prompt.growth import first_segments
 from recollect.prompt.tree import PromptTree
 
@@ -38,23 +41,38 @@ _UNREADABLE = {
 _TREE_ARRAYS = ("tokens", "items", "features", "segment", "positions", "sees", "slots", "slot_rows")
 
 
+_Parts = tuple[Tensor, ...]  # what is kept of one layer's keys or values: 1 x K x capacity x E, and scales if int8
+
+
 class KeyValueStore:
-    """Hold keys and values of all layers, one tensor each, with spare room behind the filled part.
+    """Hold keys and values of all layers with spare room behind the filled part.
 
     Parameters
     ----------
     keys, values
-        Tensors of shape 1 x K x capacity x E, one per layer; none at first.
+        What `recollect.model.quantised.stored` keeps, with room for `capacity` tokens, one per layer; none at first.
     filled
         Tokens written or promised to a writer.
+    capacity
+        Tokens that have room.
+    kind
+        How tokens are kept.
     """
 
-    def __init__(self, keys: list[Tensor], values: list[Tensor], *, filled: int, capacity: int) -> None:
+    def __init__(
+        self, keys: list[_Parts], values: list[_Parts], *, filled: int, capacity: int, kind: CacheKind = "as computed"
+    ) -> None:
         self.keys = keys
         self.values = values
         self.capacity = capacity
+        self.kind: CacheKind = kind
         self._filled = filled
         self._lock = Lock()
+
+    @classmethod
+    def empty(cls, kind: CacheKind = "as computed") -> Self:
+        """Make a store without tokens."""
+        return cls([], [], filled=0, capacity=0, kind=kind)
 
     def room_for(self, extra: int, *, after: int) -> "KeyValueStore":
         """Return a store whose tokens from ``after`` on are free to be written: this one if nobody else was faster.
@@ -71,23 +89,22 @@ class KeyValueStore:
                 self._filled += extra
                 return self
         capacity = int(_GROWTH * (after + extra)) + _ROOM
-        keys = [_regrown(states, after, capacity) for states in self.keys]
-        values = [_regrown(states, after, capacity) for states in self.values]
-        return KeyValueStore(keys, values, filled=after + extra, capacity=capacity)
+        keys = [_regrown(parts, after, capacity) for parts in self.keys]
+        values = [_regrown(parts, after, capacity) for parts in self.values]
+        return KeyValueStore(keys, values, filled=after + extra, capacity=capacity, kind=self.kind)
 
     def write(self, layer: int, keys: Tensor, values: Tensor, *, after: int) -> None:
         """Put new keys and values of one layer behind the first ``after`` tokens."""
-        if layer == len(self.keys):
-            shape = (*keys.shape[:2], self.capacity)
-            self.keys.append(keys.new_zeros((*shape, keys.shape[-1])))
-            self.values.append(values.new_zeros((*shape, values.shape[-1])))
         end = after + keys.shape[2]
-        self.keys[layer][:, :, after:end] = keys
-        self.values[layer][:, :, after:end] = values
+        for kept, new in ((self.keys, stored(keys, self.kind)), (self.values, stored(values, self.kind))):
+            if layer == len(kept):
+                kept.append(_regrown(new, 0, self.capacity))
+            for part, states in zip(kept[layer], new, strict=True):
+                part[:, :, after:end] = states
 
     def read(self, layer: int, length: int) -> tuple[Float[Tensor, "1 K P E"], Float[Tensor, "1 K P E"]]:
-        """View the first tokens of one layer."""
-        return self.keys[layer][:, :, :length], self.values[layer][:, :, :length]
+        """View the first tokens of one layer; kept in bytes, they are spelled out."""
+        return restored(_first(self.keys[layer], length)), restored(_first(self.values[layer], length))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -115,7 +132,7 @@ class TrunkCache:
     def empty(cls) -> Self:
         """Make the cache of a trunk without tokens."""
         nothing = np.zeros(0, np.int32)
-        return cls(KeyValueStore([], [], filled=0, capacity=0), nothing, nothing)
+        return cls(KeyValueStore.empty(), nothing, nothing)
 
     @property
     def segment_count(self) -> int:
@@ -135,7 +152,8 @@ class TrunkCache:
     @property
     def nbytes(self) -> int:
         """Bytes of keys and values of the cached tokens, spare room left out."""
-        return sum(states[:, :, : self.length].nbytes for states in (*self.store.keys, *self.store.values))
+        layers = (*self.store.keys, *self.store.values)
+        return sum(part.nbytes for parts in layers for part in _first(parts, self.length))
 
     def crop(self, segments: int) -> Self:
         """Keep the first segments only; costs nothing, and the longer cache stays valid.
@@ -174,8 +192,9 @@ class TrunkCache:
         """
         named = {"ends": torch.from_numpy(self.ends.copy()), "reach": torch.from_numpy(self.reach.copy())}
         for layer in range(len(self.store.keys)):
-            keys, values = self.store.read(layer, self.length)
-            named[f"keys.{layer}"], named[f"values.{layer}"] = _alone(keys), _alone(values)
+            for name, layers in (("keys", self.store.keys), ("values", self.store.values)):
+                parts = zip((name, f"{name}_scales"), _first(layers[layer], self.length), strict=False)
+                named |= {f"{part}.{layer}": _alone(states) for part, states in parts}
         if self.tree is not None:
             named |= {f"tree.{name}": torch.from_numpy(getattr(self.tree, name).copy()) for name in _TREE_ARRAYS}
         return named
@@ -197,15 +216,14 @@ class TrunkCache:
         layers = sum(name.startswith("keys.") for name in named)
         try:
             ends, reach = named["ends"].numpy(), named["reach"].numpy()
-            keys = [named[f"keys.{layer}"] for layer in range(layers)]
-            values = [named[f"values.{layer}"] for layer in range(layers)]
+            keys = [_parts(named, "keys", layer) for layer in range(layers)]
+            values = [_parts(named, "values", layer) for layer in range(layers)]
             arrays = {name: named[f"tree.{name}"].numpy() for name in _TREE_ARRAYS if "tree.tokens" in named}
         except KeyError as error:
             raise ModelError(**_UNREADABLE, got=f"no tensor {error}") from error
         length = int(ends[-1]) if ends.size else 0
-        if any(states.ndim != 4 or states.shape[2] != length for states in (*keys, *values)):
-            raise ModelError(**_UNREADABLE, got=f"keys or values of another length than {length} tokens")
-        store = KeyValueStore(keys, values, filled=length, capacity=length)
+        _require_length([*keys, *values], length)
+        store = KeyValueStore(keys, values, filled=length, capacity=length, kind=_kind(keys))
         return cls(store, ends, reach, PromptTree(**arrays) if arrays else None)
 
 
@@ -220,7 +238,7 @@ class AppendPlan:
     after
         Tokens that stand before the new ones.
     mask
-        1 x 1 x L x (after + L), added to the scores; None if every new token sees all earlier tokens.
+        1 x 1 x L x (after + L), added to the scores; None if every new token sees all earlier tokens, cached or new.
     """
 
     store: KeyValueStore
@@ -233,9 +251,20 @@ class AppendPlan:
         """Attend the new tokens to the cached ones and to each other."""
         self.store.write(layer, key, value, after=self.after)
         length = query.shape[2]
-        keys, values = self.store.read(layer, self.after + length)
-        causal = self.mask is None and self.after == 0 and length > 1
-        return attend(query, keys, values, mask=self.mask, causal=causal, scaling=scaling, softcap=softcap)
+        keys, values = (states.to(query.dtype) for states in self.store.read(layer, self.after + length))
+        if self.mask is not None or self.after == 0 or length == 1:
+            causal = self.mask is None and length > 1
+            return attend(query, keys, values, mask=self.mask, causal=causal, scaling=scaling, softcap=softcap)
+        before, new = slice(None, self.after), slice(self.after, None)
+        return attend_cascade(
+            query,
+            keys[:, :, new],
+            values[:, :, new],
+            trunk_key=keys[:, :, before],
+            trunk_value=values[:, :, before],
+            scaling=scaling,
+            softcap=softcap,
+        )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -256,17 +285,47 @@ class CascadePlan:
         """Attend all branches to the trunk as one product."""
         if not self.trunk:
             return attend(query, key, value, causal=query.shape[2] > 1, scaling=scaling, softcap=softcap)
-        trunk_key, trunk_value = self.trunk[layer]
+        trunk_key, trunk_value = (states.to(query.dtype) for states in self.trunk[layer])
         return attend_cascade(
             query, key, value, trunk_key=trunk_key, trunk_value=trunk_value, scaling=scaling, softcap=softcap
         )
 
 
-def _regrown(states: Tensor, length: int, capacity: int) -> Tensor:
-    grown = states.new_zeros((*states.shape[:2], capacity, states.shape[3]))
-    grown[:, :, :length] = states[:, :, :length]
+def _require_length(states: list[_Parts], length: int) -> None:
+    """Check that keys and values are of so many tokens.
+
+    Raises
+    ------
+    ModelError
+        If not.
+    """
+    if any(part.ndim != 4 or part.shape[2] != length for parts in states for part in parts):
+        raise ModelError(**_UNREADABLE, got=f"keys or values of another length than {length} tokens")
+
+
+def _regrown(parts: _Parts, length: int, capacity: int) -> _Parts:
+    """Copy the first tokens into new tensors with room for more."""
+    grown = tuple(part.new_zeros((*part.shape[:2], capacity, part.shape[3])) for part in parts)
+    for part, old in zip(grown, parts, strict=True):
+        part[:, :, :length] = old[:, :, :length]
     return grown
+
+
+def _first(parts: _Parts, length: int) -> _Parts:
+    return tuple(part[:, :, :length] for part in parts)
 
 
 def _alone(states: Tensor) -> Tensor:
     return states.clone(memory_format=torch.contiguous_format)
+
+
+def _parts(named: dict[str, Tensor], name: str, layer: int) -> _Parts:
+    """Read what was kept of one layer; bytes without their scales are missing something."""
+    states = named[f"{name}.{layer}"]
+    return (states, named[f"{name}_scales.{layer}"]) if states.dtype == torch.int8 else (states,)
+
+
+def _kind(keys: list[_Parts]) -> CacheKind:
+    if not keys:
+        return "as computed"
+    return "int8" if len(keys[0]) == 2 else "bfloat16" if keys[0][0].dtype == torch.bfloat16 else "as computed"

@@ -7,7 +7,7 @@ mask and given positions, and the answer head must agree with the family's own o
 layer also calls the registered attention function with its plan, the trunk cache and the cascade can be used.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -21,7 +21,7 @@ from recollect.errors import ModelError
 from recollect.model.answer_head import answer_logits
 from recollect.model.attention import IMPLEMENTATION, PLAN, attend
 
-__all__ = ["evaluating", "plug_attention", "require_tree_support", "span_limit"]
+__all__ = ["evaluating", "plug_attention", "repeats_hidden_states", "require_tree_support", "span_limit"]
 
 _TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-4}
 _NO_TREES = {
@@ -109,6 +109,27 @@ def require_tree_support(causal: PreTrainedModel, answers: Tensor) -> None:
             expected="the same logits",
             do="choose another backbone, or report which family treats its logits in a new way",
         )
+
+
+def repeats_hidden_states(causal: PreTrainedModel, states: Callable[[Tensor], Tensor]) -> bool:
+    """Tell whether another forward pass computes the hidden states that a backbone computes itself.
+
+    Parameters
+    ----------
+    causal
+        Any causal language model of `transformers`.
+    states
+        Gives the last hidden states (N x D) of the last N of some tokens, from their input vectors (1 x T x D).
+    """
+    tokens = [0, 2, 1, 1, 2, 0]
+    with torch.inference_mode():
+        own = _hidden(causal, tokens, positions=list(range(len(tokens))))
+        embedded = causal.get_input_embeddings()(torch.tensor([tokens], device=causal.device))
+        try:
+            other = states(embedded)
+        except _REFUSALS:
+            return False
+    return _close(own[-len(other) :], other)
 
 
 def span_limit(config: Any) -> int:

@@ -19,6 +19,7 @@ are computed again; beside them the mask of each row. That is rough: within a fa
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +33,17 @@ from recollect.model.adapters import count_lora
 from recollect.model.load_failures import loading
 from recollect.model.settings import PretrainedBackbone, TuningSettings
 
-__all__ = ["Memory", "ModelShape", "Work", "measure_speed", "sketch", "tuning_flops", "tuning_hours", "tuning_memory"]
+__all__ = [
+    "Memory",
+    "ModelShape",
+    "Work",
+    "device_memory",
+    "measure_speed",
+    "sketch",
+    "tuning_flops",
+    "tuning_hours",
+    "tuning_memory",
+]
 
 _FLOAT: Final = 4
 _OF_EACH_TUNED: Final = {"gradients": 1, "moments": 2, "copies": 3}
@@ -220,6 +231,22 @@ def tuning_memory(shape: ModelShape, work: Work, tuning: TuningSettings, *, weig
         **{name: count * _FLOAT * shape.tuned for name, count in _OF_EACH_TUNED.items()},
         activations=work.batch_tokens * (kept + work.row_tokens) * number,
     )
+
+
+def device_memory(device: torch.device) -> int | None:
+    """Return the bytes of memory that a device has, or None where the system does not tell.
+
+    Parameters
+    ----------
+    device
+        A GPU, or the CPU for the machine's own memory.
+    """
+    if device.type == "cuda":
+        return cast(int, torch.cuda.get_device_properties(device).total_memory)
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # no such question on this system
+        return None
 
 
 def tuning_hours(flops: int, *, speed: float, utilisation: float = _UTILISATION) -> float:

@@ -7,7 +7,8 @@ What it decides: nothing about families, which are observed at load time (`recol
 of the answers are computed, only at the slots. A score is the difference of answer logits, which is the difference of
 log-probabilities. An answer of several tokens is read at several slots (`recollect.model.answer_tokens`), and then the
 logit of an answer is its log-probability. Where attention cannot be plugged, `score` packs the trunk with its branches
-instead: the same answers, without the saving.
+instead: the same answers, without the saving. Without gradients, another decoder may stand in for the backbone's own
+forward pass (`recollect.model.ways` chooses it); with gradients the backbone always runs itself.
 
 Dimension letters: B rows, T tokens, S slots, Q questions, k slots of a question, A answers, C candidates, L tokens of a
 branch, G cached segments, D width.
@@ -24,14 +25,18 @@ from jaxtyping import Bool, Float, Float32, Int32, Int64
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from recollect.errors import ModelError, PromptError
+from recollect.errors import ModelError
 from recollect.model.answer_head import answer_logits, text_answer_logits
 from recollect.model.answer_tokens import AnswerTokens
 from recollect.model.attention import PLAN, AttentionPlan
-from recollect.model.cache import AppendPlan, CascadePlan, TrunkCache
+from recollect.model.cache import AppendPlan, CascadePlan, KeyValueStore, TrunkCache
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
+from recollect.model.compact import CompactDecoder
+from recollect.model.quantised import CacheKind
+from recollect.model.tree_attention import block_plan
+from recollect.model.visibility import check_relation, relation_to_cache, sees_all_before
 from recollect.prompt.branches import Branches
-from recollect.prompt.growth import attach, extend, require_no_leaves
+from recollect.prompt.growth import attach, extend
 from recollect.prompt.packing import Packed, pack
 from recollect.prompt.tree import PromptTree
 
@@ -64,6 +69,10 @@ class LanguageModel(nn.Module):
         How many positions the backbone can look across.
     pluggable
         Whether `append` and `score` compute the new tokens only; if not, they give the same answers without the saving.
+    decoder
+        Computes hidden states where no gradient is asked for; None means the backbone's own forward pass.
+    cache_kind
+        How new trunks keep their keys and values.
 
     Raises
     ------
@@ -83,6 +92,8 @@ class LanguageModel(nn.Module):
         first = [one[0] for one in self.answer_tokens.tokens]
         self.register_buffer("answers", torch.tensor(first, device=causal.device), persistent=False)
         self.span_limit = span_limit(causal.config.get_text_config())
+        self.decoder: CompactDecoder | None = None
+        self.cache_kind: CacheKind = "as computed"
         self.pluggable = plug_attention(causal)
         require_tree_support(causal, self.answers)
 
@@ -125,10 +136,20 @@ class LanguageModel(nn.Module):
     def _slot_states(self, packed: Packed) -> Float[Tensor, "S D"]:
         """Compute the last hidden state at every slot."""
         embedded = self._embed(packed.tokens, packed.items, packed.features)
-        mask = self._added_mask(packed.mask)
-        hidden = self._body(embedded, packed.positions, mask=mask[:, None])
-        rows, tokens = torch.from_numpy(packed.slots.astype(np.int64)).to(self.device).unbind(1)
+        slots = self._tensor(packed.slots.astype(np.int64))
+        decoder = None if torch.is_grad_enabled() or self.training else self._serving_decoder()
+        if decoder is not None:
+            positions, mask = self._reachable(packed.positions), self._tensor(packed.mask)
+            return decoder.encode(embedded, positions, mask=mask, slots=slots)
+        plan = block_plan(self.causal, packed.mask, added=self._added_mask) if self.pluggable else None
+        mask = self._added_mask(packed.mask)[:, None] if plan is None else None
+        hidden = self._body(embedded, packed.positions, mask=mask, plan=plan)
+        rows, tokens = slots.unbind(1)
         return hidden[rows, tokens]
+
+    def _serving_decoder(self) -> CompactDecoder | None:
+        """Return what stands in for the backbone, except under autocast, which has a type of its own."""
+        return None if torch.is_autocast_enabled(self.device.type) else self.decoder
 
     def _answer_logits(self, states: Float[Tensor, "Q k D"]) -> Float[Tensor, "Q A"]:
         """Read the answers of questions from the hidden states at their slots."""
@@ -158,7 +179,7 @@ class LanguageModel(nn.Module):
         ModelError
             As `forward`.
         """
-        relation = _checked_relation(cache, delta, sees)
+        relation = relation_to_cache(cache, delta, sees)
         ends = np.cumsum(delta.segment_lengths())
         highest = np.maximum.reduceat(delta.positions, np.r_[0, ends[:-1]]) + 1
         reach = np.maximum.accumulate(np.r_[cache.next_position, highest])[1:]
@@ -168,12 +189,17 @@ class LanguageModel(nn.Module):
         )
         if not self.pluggable:
             return TrunkCache(cache.store, *grown, tree=extend(cache.tree, delta, sees=relation))
-        store = cache.store.room_for(len(delta), after=cache.length)
+        begun = cache.store if cache.length else KeyValueStore.empty(self.cache_kind)
+        store = begun.room_for(len(delta), after=cache.length)
         seen = np.concatenate([cache.token_view(relation)[delta.segment], delta.mask()], axis=1)
-        mask = None if _is_plain(seen) else self._added_mask(seen)[None, None]
+        mask = None if sees_all_before(seen) else self._added_mask(seen)[None, None]
         with evaluating(self):
             embedded = self._embed(delta.tokens[None], delta.items[None], delta.features[None])
-            self._body(embedded, delta.positions[None], plan=AppendPlan(store, cache.length, mask))
+            plan, decoder = AppendPlan(store, cache.length, mask), self._serving_decoder()
+            if decoder is None:
+                self._body(embedded, delta.positions[None], plan=plan)
+            else:
+                decoder.append(embedded, self._reachable(delta.positions[None]), plan=plan)
         return TrunkCache(store, *grown)
 
     @torch.inference_mode()
@@ -196,7 +222,8 @@ class LanguageModel(nn.Module):
         sees
             Which cached segments the branches see; None means all.
         chunk
-            Candidates computed together, which bounds memory; about two thousand tokens if None. It changes no answer.
+            Candidates computed together, which bounds memory; at most about two thousand tokens if None. It changes no
+            answer.
 
         Raises
         ------
@@ -206,9 +233,10 @@ class LanguageModel(nn.Module):
             As `forward`.
         """
         visible = np.ones(cache.segment_count, np.bool_) if sees is None else sees
-        _check_relation(visible, (cache.segment_count,))
+        check_relation(visible, (cache.segment_count,))
         length = max(1, branches.tokens.shape[1] + self.slots_per_question - 1)
-        size = chunk or max(1, _CHUNK_TOKENS // length)
+        decoder = self._serving_decoder()
+        size = chunk or (max(1, _CHUNK_TOKENS // length) if decoder is None else decoder.functions.chunk(length))
         chunks = [branches.take(slice(start, start + size)) for start in range(0, len(branches), size)]
         with evaluating(self):
             if self.pluggable:
@@ -230,7 +258,11 @@ class LanguageModel(nn.Module):
         """Compute the hidden states of some tokens of each branch, each branch one row of a batch."""
         embedded = self._embed(part.tokens, part.items, part.features)
         same = bool((part.positions == part.positions[:1]).all())
-        hidden = self._body(embedded, part.positions[:1] if same else part.positions, plan=plan)
+        positions, decoder = part.positions[:1] if same else part.positions, self._serving_decoder()
+        if decoder is not None:
+            asked = self._tensor(places)
+            return decoder.read(embedded, self._reachable(positions), places=asked, trunk=plan.trunk)
+        hidden = self._body(embedded, positions, plan=plan)
         return hidden[torch.arange(len(part), device=self.device)[:, None], self._tensor(places)]
 
     def _read_packed(
@@ -250,7 +282,10 @@ class LanguageModel(nn.Module):
 
     def _visible_trunk(self, cache: TrunkCache, visible: Bool[np.ndarray, " G"]) -> list[tuple[Tensor, Tensor]]:
         """View the trunk's keys and values of each layer; copied once if a part of it is hidden."""
-        layers = [cache.store.read(layer, cache.length) for layer in range(len(cache.store.keys))]
+        decoder = self._serving_decoder()
+        dtype = self._score_type() if decoder is None else decoder.dtype
+        kept = [cache.store.read(layer, cache.length) for layer in range(len(cache.store.keys))]
+        layers = [(keys.to(dtype), values.to(dtype)) for keys, values in kept]
         if visible.all():
             return layers
         kept = self._tensor(np.flatnonzero(cache.token_view(visible[None])[0]))
@@ -301,6 +336,36 @@ class LanguageModel(nn.Module):
         ModelError
             If a position lies farther than the backbone can look.
         """
+        ids = self._reachable(positions)
+        if mask is None:  # the plan knows what sees what; this keeps transformers from building a mask of its own
+            mask = embedded.new_zeros((1, 1, 1, 1))
+        output = self.causal.base_model(
+            inputs_embeds=embedded,
+            attention_mask=mask,
+            position_ids=ids,
+            use_cache=False,
+            **({} if plan is None else {PLAN: plan}),
+        )
+        return cast(Tensor, output.last_hidden_state)
+
+    def _added_mask(self, seen: Bool[np.ndarray, "*B Q K"]) -> Float[Tensor, "*B Q K"]:
+        """Turn visibility into numbers that are added to attention scores, in the type of those scores."""
+        hidden, dtype = ~self._tensor(seen), self._score_type()
+        return torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill_(hidden, torch.finfo(dtype).min)
+
+    def _score_type(self) -> torch.dtype:
+        """Return the type in which the backbone's attention computes."""
+        kind = self.device.type
+        return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.causal.dtype
+
+    def _reachable(self, positions: Int32[np.ndarray, "#B T"]) -> Int64[Tensor, "#B T"]:
+        """Bring positions to the backbone's device.
+
+        Raises
+        ------
+        ModelError
+            If one lies farther than the backbone can look.
+        """
         farthest = int(positions.max(initial=0))
         if farthest >= self.span_limit:
             raise ModelError(
@@ -309,51 +374,8 @@ class LanguageModel(nn.Module):
                 expected=f"positions below {self.span_limit}",
                 do="show fewer events, or choose a backbone with a longer context",
             )
-        if mask is None:  # the plan knows what sees what; this keeps transformers from building a mask of its own
-            mask = embedded.new_zeros((1, 1, 1, 1))
-        output = self.causal.base_model(
-            inputs_embeds=embedded,
-            attention_mask=mask,
-            position_ids=self._tensor(positions).long(),
-            use_cache=False,
-            **({} if plan is None else {PLAN: plan}),
-        )
-        return cast(Tensor, output.last_hidden_state)
-
-    def _added_mask(self, seen: Bool[np.ndarray, "*B Q K"]) -> Float[Tensor, "*B Q K"]:
-        """Turn visibility into numbers that are added to attention scores, in the type of those scores."""
-        kind = self.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.causal.dtype
-        hidden = ~self._tensor(seen)
-        return torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill_(hidden, torch.finfo(dtype).min)
+        return self._tensor(positions).long()
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         """Bring an array to the backbone's device."""
         return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
-
-
-def _checked_relation(
-    cache: TrunkCache, delta: PromptTree, sees: Bool[np.ndarray, "N G"] | None
-) -> Bool[np.ndarray, "N G"]:
-    """Fill in and check which cached segments the new ones see."""
-    require_no_leaves(delta)
-    shape = (delta.segment_count, cache.segment_count)
-    relation = np.ones(shape, np.bool_) if sees is None else sees
-    _check_relation(relation, shape)
-    return relation
-
-
-def _check_relation(relation: Bool[np.ndarray, "..."], shape: tuple[int, ...]) -> None:
-    if relation.shape != shape or relation.dtype != np.bool_:
-        raise PromptError(
-            what="'sees' does not fit the cache",
-            got=f"{relation.dtype} of shape {relation.shape}",
-            expected=f"bool of shape {shape}",
-            do="give one column per cached segment",
-        )
-
-
-def _is_plain(seen: Bool[np.ndarray, "L P"]) -> bool:
-    """Tell whether attention needs no mask: one token that sees all, or a causal start."""
-    length, total = seen.shape
-    return bool(seen.all()) if length == 1 else length == total and np.array_equal(seen, np.tri(length, dtype=np.bool_))

@@ -30,6 +30,7 @@ from recollect.evaluation.predictions import Predictions
 from recollect.evaluation.replay import Scorer, replay
 from recollect.evaluation.result import Evaluation
 from recollect.evaluation.summary import Occasion, Timed, summarise
+from recollect.model.ways import use_way
 from recollect.progress import SILENT, Progress
 from recollect.run.answering import RowAnswerer
 from recollect.run.prompting import make_prompter
@@ -49,7 +50,13 @@ class Assessment:
 
 
 def evaluate(
-    run: Path, dataset: Dataset, *, protocol: str | None = None, part: Part = "valid", progress: Progress = SILENT
+    run: Path,
+    dataset: Dataset,
+    *,
+    protocol: str | None = None,
+    part: Part = "valid",
+    way: str | None = None,
+    progress: Progress = SILENT,
 ) -> Assessment:
     """Replay a part of the log, and measure the run, the run without the user's events, and the floors.
 
@@ -63,6 +70,8 @@ def evaluate(
         How the log is split; by default as for tuning.
     part : {"valid", "test"}
         Which part.
+    way : str, optional
+        How the model is run (`recollect.model.ways`), to see what fewer bits do to quality; it is named with the run.
     progress : Progress
         Is told how many rows are answered.
 
@@ -71,11 +80,13 @@ def evaluate(
     DataError
         If the part has no rows.
     UsageError
-        If there is no such protocol.
+        If there is no such protocol or way.
     RunNotFound, RunVersion, ModelError
-        If the run cannot be read.
+        If the run cannot be read, or not in that way.
     """
     tuned = TunedModel.load(run).fitted_to(dataset.catalog)
+    if way is not None:
+        use_way(tuned.language_model.eval(), way)
     split = split_of(tuned, dataset, protocol=protocol)
     rows = split.valid if part == "valid" else split.test
     if len(rows) == 0:
@@ -91,7 +102,8 @@ def evaluate(
     }
     with_events = predict(tuned, dataset, rows, progress=progress)
     without = predict(tuned, dataset, rows, blind=True, progress=progress)
-    occasion = Occasion(run=run.name, protocol=split.name, part=part)
+    name = run.name if way is None else f"{run.name} ({way})"
+    occasion = Occasion(run=name, protocol=split.name, part=part)
     result = summarise(occasion, with_events, floors=floors, without_events=without)
     with_events.predictions.save(run / _predictions_file(split.name, part))
     (run / METRICS_FILE).write_text(json.dumps(result.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

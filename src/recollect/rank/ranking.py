@@ -54,6 +54,8 @@ class Trace:
         How the candidates were chosen.
     tokens_reused, tokens_new : int
         Tokens of the trunk that were cached, and that this query had to encode.
+    trunk_bytes : int
+        What the cached trunk of the user takes in memory.
     milliseconds : float
         From query to ranking.
     """
@@ -67,6 +69,7 @@ class Trace:
     chosen: str
     tokens_reused: int
     tokens_new: int
+    trunk_bytes: int
     milliseconds: float
 
 

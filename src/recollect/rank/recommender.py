@@ -22,6 +22,7 @@ from recollect.data.dataset import Dataset
 from recollect.data.labels import LabelRule
 from recollect.errors import UsageError
 from recollect.model.cache import TrunkCache
+from recollect.model.ways import fastest_way, use_way
 from recollect.prompt.prompter import NO_EVENT, Question
 from recollect.rank.candidates import Candidates
 from recollect.rank.ranking import RankedItem, Ranking, Reason, Trace
@@ -46,6 +47,13 @@ class Recommender:
         The model; it is set to the dataset's catalog.
     dataset : Dataset
         Log, catalog and users.
+    way : str, optional
+        How the model is run (`recollect.model.ways`); by default the fastest one that changes no score, measured now.
+
+    Raises
+    ------
+    UsageError, ModelError
+        If there is no such way, or not for this model.
 
     Examples
     --------
@@ -53,13 +61,15 @@ class Recommender:
     >>> recommender.recommend("42").items[0].title  # doctest: +SKIP
     """
 
-    def __init__(self, tuned: TunedModel, dataset: Dataset) -> None:
+    def __init__(self, tuned: TunedModel, dataset: Dataset, *, way: str | None = None) -> None:
         self.tuned = tuned.fitted_to(dataset.catalog)
         self.dataset = dataset
         self.model = self.tuned.language_model.eval()
         self.context = LiveContext(Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior))
         self.prompter = make_prompter(self.tuned, dataset)
-        most = self._affordable()
+        length = self._branch_length()
+        use_way(self.model, way or fastest_way(self.model), lengths=[length])
+        most = self._affordable(length)
         self.candidates = Candidates.of(
             dataset.log, self.tuned.vectors.static, everything=most, limit=min(most, _LIMIT)
         )
@@ -68,15 +78,17 @@ class Recommender:
         self._old_users = frozenset(dataset.users.ids)
 
     @classmethod
-    def load(cls, run: Path, dataset: Dataset) -> Recommender:
-        """Read a run folder and set it to a dataset.
+    def load(cls, run: Path, dataset: Dataset, *, way: str | None = None) -> Recommender:
+        """Read a run folder and set it to a dataset; `way` as for the class.
 
         Raises
         ------
         RunNotFound, RunVersion, ModelError
             If the run cannot be read.
+        UsageError
+            If there is no such way.
         """
-        return cls(TunedModel.load(run), dataset)
+        return cls(TunedModel.load(run), dataset, way=way)
 
     def recommend(
         self,
@@ -150,6 +162,7 @@ class Recommender:
                 chosen=chosen,
                 tokens_reused=reused,
                 tokens_new=trunk.length - reused,
+                trunk_bytes=trunk.nbytes,
                 milliseconds=1000 * (time.perf_counter() - begun),
             ),
         )
@@ -205,10 +218,13 @@ class Recommender:
             known = self._known(code, moment + self.context.gap)
             self._trunks.warm(code, self._question(known, _NO_ITEMS, moment).trunk)
 
-    def _affordable(self) -> int:
-        """Return how many candidates a query may score: soft tokens are cheap, titles and retrieved events are not."""
+    def _branch_length(self) -> int:
+        """Return the tokens of a candidate's branch for somebody without events."""
         nobody = self.context.timeline(len(self.dataset.users))
-        tokens = self._question(nobody, np.zeros(1, np.int32), self.context.now()).branches.tokens.shape[1]
+        return self._question(nobody, np.zeros(1, np.int32), self.context.now()).branches.tokens.shape[1]
+
+    def _affordable(self, tokens: int) -> int:
+        """Return how many candidates a query may score: soft tokens are cheap, titles and retrieved events are not."""
         room = tokens + self.tuned.recipe.history.shown * tokens * (self.tuned.recipe.history.choice != "recent")
         return _EVERYTHING if room <= _SHORT else max(_FEWEST, _BRANCH_TOKENS // room)
 

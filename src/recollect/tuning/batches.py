@@ -1,7 +1,7 @@
 """The batches of an epoch: lessons cut anew each time, packed and shuffled.
 
-It decides that everything random about an epoch follows from (seed, epoch) and (seed, epoch, batch), so that a tuning
-that was stopped goes on exactly where it was.
+It decides that everything random about an epoch, dropout too, follows from (seed, epoch) and (seed, epoch, batch), so
+that a tuning that was stopped goes on exactly where it was, and several processes learn what one would.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from recollect.prompt.prompter import Lesson, Prompter
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Batch:
-    """Hold a packed batch, and the number of each slot's lesson."""
+    """Hold a packed batch, the number of each slot's lesson, and the seed of what is random while it is learned."""
 
     packed: Packed
     window: Int32[np.ndarray, " S"]
+    seed: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -38,13 +39,23 @@ class EpochPlan:
     def __len__(self) -> int:
         return len(self.groups)
 
-    def batches(self, *, skip: int = 0) -> Iterator[Batch]:
-        """Lay out, pack and yield the batches from number `skip` on."""
-        for number, lessons in enumerate(self.groups[skip:], start=skip):
-            random = np.random.default_rng((*self.key, number))
-            trees = [lesson.tree(random) for lesson in lessons]
-            counts = [len(tree.slots) for tree in trees]
-            yield Batch(pack(trees), np.repeat(np.arange(len(trees), dtype=np.int32), counts))
+    def batches(self) -> Iterator[Batch]:
+        """Yield all batches in order."""
+        return map(self.batch, range(len(self)))
+
+    def batch(self, number: int) -> Batch:
+        """Lay out and pack a batch, in rows as long as its longest tree.
+
+        Parameters
+        ----------
+        number
+            From 0.
+        """
+        random = np.random.default_rng((*self.key, number))
+        trees = [lesson.tree(random) for lesson in self.groups[number]]
+        counts = [len(tree.slots) for tree in trees]
+        packed = pack(trees, length=max(map(len, trees)))
+        return Batch(packed, np.repeat(np.arange(len(trees), dtype=np.int32), counts), int(random.integers(2**62)))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -20,6 +20,7 @@ from recollect.model.estimate import (
     Memory,
     ModelShape,
     Work,
+    device_memory,
     measure_speed,
     sketch,
     tuning_flops,
@@ -52,8 +53,10 @@ class Forecast:
         Weights, in all and tuned.
     context
         Most tokens that the model reads at once.
-    memory
-        Bytes while tuning.
+    memory, lean
+        Bytes while tuning; and if activations are computed again (`tuning.gradient_checkpointing`).
+    room
+        Bytes that the device has; None where the system does not tell.
     flops, speed, hours
         Operations in all, operations per second of a matrix product on the device, and how long that takes.
     device
@@ -71,6 +74,8 @@ class Forecast:
     shape: ModelShape
     context: int
     memory: Memory
+    lean: int
+    room: int | None
     flops: int
     speed: float
     hours: float
@@ -97,9 +102,17 @@ class Forecast:
             ("longest prompt", f"{max(epoch.longest, judged.longest):,} tokens; the model reads {self.context:,}"),
             ("answers", ", ".join(f"{word} {list(tokens)}" for word, tokens in self.answers)),
             ("memory", f"about {_bytes(memory.total)}: {', '.join(parts)}"),
+            *([] if self.room is None or memory.total <= self.room else [("does not fit", self._way_out(self.room))]),
             ("operations", f"{self.flops:.1e}; {self.device} does {self.speed:.1e} a second at best"),
             ("hours", f"about {self.hours:.2g}" if self.hours >= 0.1 else f"about {60 * self.hours:.2g} minutes"),
         ]
+
+    def _way_out(self, room: int) -> str:
+        """Say what would take less memory."""
+        has, batch = f"{self.device} has {_bytes(room)}", "a smaller tuning.batch_tokens with more tuning.accumulate"
+        if self.lean >= self.memory.total:
+            return f"{has}; try {batch}, or tuning.method=lora"
+        return f"{has}; --set tuning.gradient_checkpointing=true takes about {_bytes(self.lean)}, or try {batch}"
 
 
 def forecast(task: Task) -> Forecast:
@@ -130,6 +143,10 @@ def forecast(task: Task) -> Forecast:
     flops = tuning_flops(shape, work[0], settings) * tunes + tuning_flops(shape, work[1], _ANSWERING)
     device = task.tuned.language_model.device
     speed = measure_speed(device, dtype=getattr(torch, settings.precision))
+    lean = settings.model_copy(update={"gradient_checkpointing": True})
+    memory, least = (
+        tuning_memory(shape, work[0 if tunes else 1], one, weight_bytes=_weight_bytes(task)) for one in (settings, lean)
+    )
     return Forecast(
         method=settings.method,
         epoch=epoch,
@@ -139,7 +156,9 @@ def forecast(task: Task) -> Forecast:
         steps=epochs * -(-len(plan) // settings.accumulate),
         shape=shape,
         context=context,
-        memory=tuning_memory(shape, work[0 if tunes else 1], settings, weight_bytes=_weight_bytes(task)),
+        memory=memory,
+        lean=least.total,
+        room=device_memory(device),
         flops=flops,
         speed=speed,
         hours=tuning_hours(flops, speed=speed),

@@ -3,7 +3,8 @@
 It decides: AdamW with decay on matrices only, a short warm-up and a cosine or a line to a small floor; weights are
 averaged over steps (exponentially) and only the average is ever judged or kept; after each epoch the average is judged
 on validation rows, the best is kept, and tuning stops after `patience` epochs without a better one. Without validation
-rows the last average is kept. Only weights that are tuned are copied, averaged and checkpointed.
+rows the last average is kept. Only weights that are tuned are copied, averaged and checkpointed. A step learns from
+`accumulate` batches, whichever processes read them (`recollect.tuning.parallel`); each of their answers counts alike.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from recollect.model.settings import TuningSettings
-from recollect.progress import Progress
+from recollect.progress import SILENT, Progress
 from recollect.run.tuned import TunedModel
-from recollect.tuning.batches import Batch, Epochs
+from recollect.tuning.batches import Batch, EpochPlan, Epochs
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.objective import answer_loss, within_loss
+from recollect.tuning.parallel import ALONE, Team
 
 Weights = dict[str, torch.Tensor]
 _BETAS = (0.9, 0.98)
@@ -56,25 +59,36 @@ class TuningLoop:
         Measures the model on validation rows, lower is better; None if there are none.
     checkpoint : CheckpointFile
         Where the state is kept.
+    team : Team
+        The processes that tune together.
     """
 
     def __init__(
-        self, tuned: TunedModel, *, epochs: Epochs, judge: Callable[[], float | None], checkpoint: CheckpointFile
+        self,
+        tuned: TunedModel,
+        *,
+        epochs: Epochs,
+        judge: Callable[[], float | None],
+        checkpoint: CheckpointFile,
+        team: Team = ALONE,
     ) -> None:
         self.model = tuned.language_model
         self.settings: TuningSettings = tuned.recipe.tuning
         self.epochs = epochs
         self.judge = judge
         self.checkpoint = checkpoint
+        self.team = team
         self.state = State()
         self.device = self.model.device
         self.labels = torch.from_numpy(np.array(epochs.context.log.label)).to(self.device)
         self.average = _copy(self.model)
         self.best = _copy(self.model)
-        self.optimizer = _optimizer(self.model, self.settings)
+        self.weights = [weight for _, weight in _tuned(self.model)]
+        self.optimizer = _optimizer(self.weights, self.settings)
 
     def run(self, *, progress: Progress) -> State:
         """Tune to the end, from the start or from the checkpoint, and leave the best average in the model."""
+        progress = progress if self.team.is_main else SILENT
         self._resume()
         total = len(self.epochs.rows) * self.settings.epochs
         progress.start("tuning", total)
@@ -93,31 +107,39 @@ class TuningLoop:
         before = state.epoch * len(self.epochs.rows)
         self.model.train()
         plan = self.epochs.plan(state.epoch)
-        for batch in plan.batches(skip=state.batch):
-            loss = self._learn(batch, last=state.batch + 1 == len(plan), batch_count=len(plan))
-            asked = len(batch.window) // self.model.slots_per_question
-            state.answered += asked
-            state.loss += (loss - state.loss) * asked / state.answered
-            state.batch += 1
+        while state.batch < len(plan):
+            self._advance(plan)
             progress.advance(before + state.answered, epoch=float(state.epoch + 1), loss=state.loss)
-            if time.monotonic() - saved > self.settings.checkpoint_seconds and self._has_stepped():
+            if time.monotonic() - saved > self.settings.checkpoint_seconds:
                 self._save()
                 saved = time.monotonic()
         self._judge()
         state.epoch, state.batch, state.answered, state.loss = state.epoch + 1, 0, 0, 0.0
         self._save()
 
-    def _has_stepped(self) -> bool:
-        """Tell whether no gradient waits, so that a checkpoint loses nothing."""
-        return self.state.batch % self.settings.accumulate == 0
+    def _advance(self, plan: EpochPlan) -> None:
+        """Learn from the batches of one step, each answer with the same weight, and take it."""
+        state = self.state
+        batches = range(state.batch, min(state.batch + self.settings.accumulate, len(plan)))
+        told = torch.zeros(2, dtype=torch.float64)
+        for number in self.team.share(batches):
+            told += self._learn(plan.batch(number))
+        asked, losses = cast(list[float], self.team.add_up(self.weights, told).tolist())
+        for weight in self.weights:
+            if weight.grad is not None:
+                weight.grad /= asked
+        self._step(len(plan))
+        state.answered += round(asked)
+        state.loss += (losses - state.loss * asked) / state.answered
+        state.batch = batches.stop
 
-    def _learn(self, batch: Batch, *, last: bool, batch_count: int) -> float:
-        """Add a batch's gradient, and step when enough have come together; return the answers' mean loss."""
+    def _learn(self, batch: Batch) -> Float64[torch.Tensor, " 2"]:
+        """Add a batch's gradient; return its number of answers and the sum of their losses."""
+        asked = len(batch.window) // self.model.slots_per_question
+        torch.manual_seed(batch.seed)
         loss, answers = self._loss(batch)
-        (loss / self.settings.accumulate).backward()
-        if last or (self.state.batch + 1) % self.settings.accumulate == 0:
-            self._step(batch_count)
-        return answers
+        (loss * asked).backward()
+        return torch.tensor([asked, asked * answers], dtype=torch.float64)
 
     def _loss(self, batch: Batch) -> tuple[torch.Tensor, float]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
@@ -136,7 +158,7 @@ class TuningLoop:
         rate = self.settings.rate * self._schedule(batch_count)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        torch.nn.utils.clip_grad_norm_(self.weights, self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.state.step += 1
@@ -158,7 +180,7 @@ class TuningLoop:
         """Measure the averaged weights, and keep them if they are the best so far."""
         current = _copy(self.model)
         _put(self.model, self.average)
-        judged = self.judge()
+        judged = self.team.from_main(self.judge)
         _put(self.model, current)
         facts = {"epoch": float(self.state.epoch + 1), "loss": self.state.loss}
         if judged is not None:
@@ -174,25 +196,25 @@ class TuningLoop:
         return state.best_epoch >= 0 and state.epoch - 1 - state.best_epoch >= self.settings.patience
 
     def _save(self) -> None:
+        if not self.team.is_main:
+            return
         state: dict[str, Any] = {
             "where": {name: getattr(self.state, name) for name in State.__slots__},
             "model": _copy(self.model),
             "average": self.average,
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
         }
         self.checkpoint.save(state)
 
     def _resume(self) -> None:
-        stored = self.checkpoint.load()
+        stored = self.team.from_main(self.checkpoint.load)
         if stored is None:
             return
         self.state = State(**stored["where"])
         _put(self.model, stored["model"])
         self.average, self.best = stored["average"], stored["best"]
         self.optimizer.load_state_dict(stored["optimizer"])
-        torch.set_rng_state(stored["random"])
 
 
 def _tuned(model: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:
@@ -210,9 +232,8 @@ def _put(model: torch.nn.Module, weights: Weights) -> None:
         weight.copy_(weights[name])
 
 
-def _optimizer(model: torch.nn.Module, settings: TuningSettings) -> torch.optim.AdamW:
+def _optimizer(weights: list[torch.nn.Parameter], settings: TuningSettings) -> torch.optim.AdamW:
     """Make AdamW with weight decay on matrices only."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [weight for weight in weights if weight.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},

@@ -36,7 +36,7 @@ def within_loss(score: Float[Tensor, " S"], label: Bool[Tensor, " S"], window: I
         Number of each slot's window, ascending from 0.
     """
     counts = torch.bincount(window)
-    place = torch.arange(len(window)) - (counts.cumsum(0) - counts)[window]
+    place = torch.arange(len(window), device=window.device) - (counts.cumsum(0) - counts)[window]
     shape = (len(counts), int(counts.max()))
     scores = score.new_zeros(shape).index_put((window, place), score)
     likes = score.new_zeros(shape).index_put((window, place), label.to(score.dtype))

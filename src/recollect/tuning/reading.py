@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from recollect.prompt.packing import bucket_length
-
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -63,5 +61,5 @@ class Reading:
 
 def _batch(lengths: list[int]) -> tuple[int, int]:
     """Give the rows of a packed batch and their tokens, as tight as packing could make them."""
-    length = bucket_length(lengths[-1])
+    length = lengths[-1]
     return -(-sum(lengths) // length), length

@@ -33,6 +33,7 @@ from recollect.run.untuned import new_model
 from recollect.tuning.batches import Epochs
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.loop import State, TuningLoop
+from recollect.tuning.parallel import Team, join_team
 from recollect.tuning.selection import Judge, selection_rows
 
 
@@ -98,27 +99,33 @@ def tune(
     DataError
         If the training part is empty or has one label only.
     UsageError
-        If the recipe asks for more rows than there are, or tunes nothing of a model with random weights.
+        If the recipe asks for more rows than there are, tunes nothing of a model with random weights, or its batches
+        cannot be shared evenly among the processes of a launcher.
     ModelError
         If the backbone cannot be loaded or cannot show prompt trees.
     RecollectError
-        If the run folder cannot be written.
+        If the run folder cannot be written, or the processes do not find each other.
     """
     recipe = recipe or load_recipe("stream")
     _require_learning(recipe)
+    team = join_team()
+    team.require_share(recipe.tuning.accumulate)
     task = prepare(dataset, recipe=recipe, split=split, seed=seed)
-    tuned = task.tuned
     checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(dataset.log, task))
-    if not resume:
+    if team.is_main and not resume:
         checkpoint.remove()
     state = State()
-    if tuned.recipe.tuning.method != "none":
-        state = _run_loop(task, checkpoint, progress=progress)
-    tuned = _calibrated(task)
-    tuned.card.update(_card(dataset, task, state))
-    tuned.save(out)
-    checkpoint.remove()
-    return TunedModel.load(out) if tuned.recipe.tuning.method == "lora" else tuned  # loading merges the adapter
+    if recipe.tuning.method != "none":
+        state = _run_loop(task, checkpoint, team=team, progress=progress)
+    tuned = task.tuned
+    if team.is_main:
+        tuned = _calibrated(task)
+        tuned.card.update(_card(dataset, task, state))
+        tuned.save(out)
+        checkpoint.remove()
+    team.wait()
+    whole = team.is_main and recipe.tuning.method != "lora"  # loading merges the adapter
+    return tuned if whole else TunedModel.load(out)
 
 
 def prepare(dataset: Dataset, *, recipe: Recipe | None = None, split: Split | None = None, seed: int = 0) -> Task:
@@ -167,11 +174,10 @@ def _require_learning(recipe: Recipe) -> None:
         )
 
 
-def _run_loop(task: Task, checkpoint: CheckpointFile, *, progress: Progress) -> State:
+def _run_loop(task: Task, checkpoint: CheckpointFile, *, team: Team, progress: Progress) -> State:
     judge = Judge(task.answerer, task.choosing).judge
-    loop = TuningLoop(task.tuned, epochs=task.epochs, judge=judge, checkpoint=checkpoint)
+    loop = TuningLoop(task.tuned, epochs=task.epochs, judge=judge, checkpoint=checkpoint, team=team)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(task.seed)
         return loop.run(progress=progress)
 
 

@@ -20,6 +20,7 @@ from recollect.data.dataset import Dataset
 from recollect.data.facts import Facts
 from recollect.data.labels import LabelRule
 from recollect.data.log import EventLog
+from recollect.data.order import stable_order
 from recollect.data.readers.collect import Collected, collect
 from recollect.data.readers.complaints import Complaints
 from recollect.data.readers.plan import Plan
@@ -108,8 +109,9 @@ def find_doubles(log: EventLog, policy: Repeats) -> Doubles:
     policy : {"first", "all"}
         Keep the first event of each (user, item) pair, or all that are not exact duplicates.
     """
-    pair = pl.Series("pair", log.user.astype(np.int64) * log.item_count + log.item)
-    further = np.flatnonzero(~pair.is_first_distinct().to_numpy())
+    by_pair = stable_order(log.user, log.item)
+    user, item = log.user[by_pair], log.item[by_pair]
+    further = by_pair[1:][(user[1:] == user[:-1]) & (item[1:] == item[:-1])]
     if len(further) == 0:
         return Doubles(np.arange(len(log)), 0, 0)
     # Copies share their instant, so in the order of the log they stand in one run of equal (time, user, item).

@@ -105,6 +105,33 @@ class Delimited:
 
     def _by_line(self, block: Block) -> pl.DataFrame:
         """Take lines apart where no quotes are around: columns at a time."""
+        return self._even(block) if self._is_even(block.text) else self._uneven(block)
+
+    def _is_even(self, text: str) -> bool:
+        """Tell whether a CSV parser may take a block apart, as far as counting separators and line ends can."""
+        width, lines = len(self.columns), text.count("\n") + (not text.endswith("\n"))
+        plain = len(self.separator) == 1 and not self.separator.isspace() and width > 1
+        odd = "\r" in text or text.startswith("\ufeff")
+        return plain and not odd and text.count(self.separator) == (width - 1) * lines
+
+    def _even(self, block: Block) -> pl.DataFrame:
+        """Take apart a block whose lines have as many fields as there are columns, or else find that they have not."""
+        try:
+            frame = pl.read_csv(
+                block.text.encode(),
+                has_header=False,
+                separator=self.separator,
+                quote_char=None,
+                schema=dict.fromkeys(self.columns, pl.String),
+            )
+        except pl.exceptions.PolarsError:  # one line has a field too many, so another has one too few
+            return self._uneven(block)
+        fields = pl.col(self.columns).fill_null("")
+        line = pl.int_range(block.first_line, block.first_line + pl.len(), dtype=pl.Int64).alias(LINE)
+        return frame.select(line, fields, pl.lit(None, dtype=pl.String).alias(FAULT))
+
+    def _uneven(self, block: Block) -> pl.DataFrame:
+        """Take apart a block some of whose lines may be blank or have another number of fields."""
         width = len(self.columns)
         lines = pl.Series("text", [block.text.removesuffix("\n")]).str.split("\n").explode()
         return (

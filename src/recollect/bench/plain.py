@@ -1,13 +1,12 @@
-"""The plain way: one prompt per candidate through stock `transformers`, with the same weights.
+"""The plain way to score: one prompt per candidate through stock `transformers`, with the same weights.
 
 What it is: the backbone as the library runs it (`sdpa` attention, causal mask), fed with the same input vectors. Two
-forms: a batch of whole prompts, and the library's own key/value cache of the trunk, repeated for every candidate.
+forms: batches of whole prompts, and the library's own key/value cache of the trunk, repeated for every candidate.
 
 It decides in the plain way's favour wherever there is a choice: input vectors are made beforehand and not timed, the
-output layer runs at the last position only, and with one soft token per candidate all prompts have one length, so
-nothing is spent on padding.
+output layer runs at the last position only, and all candidates have one length, so nothing is spent on padding.
 
-Dimension letters: C candidates, T tokens, D width.
+Dimension letters: C candidates, T tokens, D width, A answers, F features.
 """
 
 from __future__ import annotations
@@ -24,6 +23,8 @@ from transformers import DynamicCache
 from recollect.model.language_model import LanguageModel
 from recollect.prompt.branches import Branches
 from recollect.prompt.tree import PromptTree
+
+__all__ = ["PlainWay"]
 
 
 class PlainWay:
@@ -51,10 +52,11 @@ class PlainWay:
             self._run(before, past_key_values=self.cache, use_cache=True)
 
     @torch.inference_mode()
-    def score(self, *, batch: int) -> Float[Tensor, "C A"]:
-        """Return the answer logits of all candidates, some whole prompts at a time."""
-        starts = range(0, len(self.prompts), batch)
-        return torch.cat([self._run(self.prompts[start : start + batch], use_cache=False) for start in starts])
+    def score(self, *, batch: int, count: int | None = None) -> Float[Tensor, "C A"]:
+        """Return the answer logits of all candidates or the first `count`, some whole prompts at a time."""
+        prompts = self.prompts[:count]
+        starts = range(0, len(prompts), batch)
+        return torch.cat([self._run(prompts[start : start + batch], use_cache=False) for start in starts])
 
     @torch.inference_mode()
     def score_cached(self) -> Float[Tensor, "C A"]:
@@ -65,7 +67,7 @@ class PlainWay:
 
     def _run(self, vectors: Float[Tensor, "C T D"], **more: Any) -> Float[Tensor, "C A"]:
         known = more["past_key_values"].get_seq_length() if "past_key_values" in more else 0
-        mask = torch.ones(len(vectors), known + vectors.shape[1], dtype=torch.long)
+        mask = torch.ones(len(vectors), known + vectors.shape[1], dtype=torch.long, device=vectors.device)
         output = self.causal(inputs_embeds=vectors, attention_mask=mask, logits_to_keep=1, **more)
         return cast(Tensor, output.logits)[:, -1, self.answers]
 
@@ -77,9 +79,10 @@ def _input_vectors(
     features: Float32[np.ndarray, "C T F"],
 ) -> Float[Tensor, "C T D"]:
     """Look up the tokens' vectors and put in what the item channel makes of the soft ones."""
-    vectors = cast(Tensor, model.causal.get_input_embeddings()(torch.from_numpy(tokens)))
+    device = model.device
+    vectors = cast(Tensor, model.causal.get_input_embeddings()(torch.from_numpy(tokens).to(device)))
     where = torch.from_numpy(items >= 0)
     codes, numbers = torch.from_numpy(items)[where], torch.from_numpy(features)[where]
     if model.channel is not None and len(codes):
-        vectors[where] = model.channel(codes, numbers, vectors[where])
+        vectors[where.to(device)] = model.channel(codes.to(device), numbers.to(device), vectors[where.to(device)])
     return vectors

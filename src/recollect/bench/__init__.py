@@ -1,0 +1,1 @@
+"""Speed, measured side by side: what recollect's main jobs take, beside the ways that others would do them."""
