@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from worlds import planted_world
 
 from recollect.errors import DataError, UsageError
-from recollect.tuning.corpus import BEGIN, END, PAD
+from recollect.prompt.wording import quoted
+from recollect.tuning.corpus import BEGIN, END, PAD, tell_lists
 from recollect.tuning.pretrain import next_token_loss, pretrain
 from recollect.tuning.pretrain_settings import PretrainSettings, PretrainShape
 
@@ -55,7 +56,7 @@ def test_it_learns(made):
     """The loss told ends far below that of guessing among all tokens, and so does the model that was saved."""
     folder, facts = made
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    text = 'Liked: "Comedy of the 4th night (1974)", "Drama of the 3th night (1973)". Disliked: nothing.'
+    text = tell_lists([quoted("Comedy of the 4th night (1974)"), quoted("Drama of the 3th night (1973)")], [True, True])
     with torch.no_grad():
         loss = next_token_loss(model, tokenizer(text, return_tensors="pt")["input_ids"][0])
     assert max(facts.loss, float(loss)) < 0.6 * np.log(400)

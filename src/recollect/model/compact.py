@@ -175,17 +175,13 @@ class CompactDecoder:
         """
         hidden = embedded.to(self.dtype)
         turns = self._turns(hidden, positions)
-        last = len(self.layers) - 1
-        for number, layer in enumerate(self.layers):
-            if number == last:
-                keys, values = keys_and_values(
-                    layer, normalise(hidden, layer.before_attention, self.shape), turns, self.shape
-                )
-                plan.store.write(number, keys, values, after=plan.after)
-                return
+        *before, last = self.layers
+        for number, layer in enumerate(before):
             query, key, value = enter_layer(layer, hidden, turns, places=None, shape=self.shape)
             attended = plan.attend(number, query, key, value, scaling=self.shape.scaling, softcap=None)
             hidden = finish_layer(layer, hidden, attended, self.shape)
+        normed = normalise(hidden, last.before_attention, self.shape)
+        plan.store.write(len(before), *keys_and_values(last, normed, turns, self.shape), after=plan.after)
 
     def read(
         self,
