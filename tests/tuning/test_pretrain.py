@@ -10,8 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from worlds import planted_world
 
 from recollect.errors import DataError, UsageError
-from recollect.prompt.wording import quoted
-from recollect.tuning.corpus import BEGIN, END, PAD, tell_lists
+from recollect.tuning.corpus import BEGIN, END, PAD, Corpus, pack
 from recollect.tuning.pretrain import next_token_loss, pretrain
 from recollect.tuning.pretrain_settings import PretrainSettings, PretrainShape
 
@@ -52,13 +51,14 @@ def test_the_folder_is_an_ordinary_one(world, made):
     assert card["shape"] == SHAPE.model_dump()
 
 
-def test_it_learns(made):
-    """The loss told ends far below that of guessing among all tokens, and so does the model that was saved."""
+def test_it_learns(world, made):
+    """The loss told ends far below that of guessing among all tokens, and so does that of the model that was saved."""
     folder, facts = made
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    text = tell_lists([quoted("Comedy of the 4th night (1974)"), quoted("Drama of the 3th night (1973)")], [True, True])
+    corpus = Corpus(world, ROWS, SETTINGS.mix)
+    row = pack(corpus.documents(seed=9), tokenizer, count=1, length=512)
     with torch.no_grad():
-        loss = next_token_loss(model, tokenizer(text, return_tensors="pt")["input_ids"][0])
+        loss = next_token_loss(model, torch.from_numpy(row[0]).long())
     assert max(facts.loss, float(loss)) < 0.6 * np.log(400)
 
 
