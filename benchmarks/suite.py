@@ -5,7 +5,6 @@ It decides the two sizes (full, quick) and what is promised: the targets of the 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ import torch
 from benchmarks.serving import Reader, serving_ways
 from benchmarks.tuning import tuning_ways
 from benchmarks.world import Sizes, make_dataset, make_model
+from recollect.bench.machine import machine_facts
 from recollect.bench.timing import Timing, time_interleaved
-from recollect.cli.machine import describe_machine, installed_packages, measure_products
 
 FULL: Final = Sizes(
     items=10_000, users=1_000, events=60_000, known=200, later=56, candidates=100, rounds=40,
@@ -26,6 +25,8 @@ FULL: Final = Sizes(
 QUICK: Final = Sizes(
     items=300, users=40, events=1_500, known=20, later=4, candidates=10, rounds=2, batches=(512,), judged=False
 )
+
+CPU: Final = torch.device("cpu")
 
 _AGREEMENT: Final = 1e-5
 _WARM: Final = "recommender, warm trunk"
@@ -70,7 +71,7 @@ class Report:
 
 def measure(sizes: Sizes) -> Report:
     """Build the world, check that all ways agree, and time them in turn."""
-    begun = _load()
+    machine = machine_facts(CPU)
     dataset = make_dataset(sizes)
     tuned = make_model(dataset, sizes)
     ways, reader = serving_ways(tuned, dataset, sizes)
@@ -79,7 +80,8 @@ def measure(sizes: Sizes) -> Report:
     timings = tuple(time_interleaved(ways, rounds=sizes.rounds))
     targets = _judge(timings, disagreement) if sizes.judged else ()
     date = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    return Report(date, {**machine_facts(), "load": [begun, _load()]}, timings, targets, disagreement)
+    machine["load_after"] = machine_facts(CPU)["load"]
+    return Report(date, machine, timings, targets, disagreement)
 
 
 def compare_answers(reader: Reader, sizes: Sizes) -> dict[str, float]:
@@ -94,18 +96,6 @@ def compare_answers(reader: Reader, sizes: Sizes) -> dict[str, float]:
     return {name: float((logits.diff(dim=1) - ours).abs().max()) for name, logits in others.items()}
 
 
-def machine_facts() -> dict[str, Any]:
-    """Look at the machine: cores, threads, what the processor offers, rates of matrix products, versions."""
-    packages = installed_packages()
-    return {
-        **describe_machine(torch_there=True),
-        "gflops": measure_products(),
-        "vector_instructions": torch.backends.cpu.get_cpu_capability(),
-        "spin_count": os.environ.get("GOMP_SPINCOUNT", "library's own"),
-        "versions": {name: packages[name] for name in ("torch", "transformers")},
-    }
-
-
 def _judge(timings: Sequence[Timing], disagreement: dict[str, float]) -> tuple[Target, ...]:
     warm = next(one.median for one in timings if one.way.name == _WARM)
     event = next(one.median for one in timings if one.way.name == _EVENT)
@@ -117,8 +107,3 @@ def _judge(timings: Sequence[Timing], disagreement: dict[str, float]) -> tuple[T
         Target("the plain way's best beside ours, times", plain / warm, "at least 20", plain / warm >= 20),
         Target("largest difference of log-odds between the ways", worst, f"at most {_AGREEMENT}", worst <= _AGREEMENT),
     )
-
-
-def _load() -> float | None:
-    """Return how many processes wanted to run in the last minute, where the system tells."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None

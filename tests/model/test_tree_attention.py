@@ -7,28 +7,21 @@ from backbones import build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recollect.model import tree_attention
 from recollect.model.language_model import LanguageModel
-from recollect.model.tree_attention import cut_blocks
+from recollect.model.tree_attention import block_plan, cut_blocks
 from recollect.prompt.packing import Packed, pack
 from recollect.prompt.tree import PromptTree, Segment, join_segments
 
 ANSWERS = ((7,), (11,))
 
 
-@pytest.fixture
-def small_blocks(monkeypatch):
-    """Cut after four queries, so that trees of a few tokens have blocks."""
-    monkeypatch.setattr(tree_attention, "_QUERIES", 4)
-
-
-def draw_tree(seed: int, *, shared: int, leaves: int) -> PromptTree:
-    """Make a tree whose segments of 1 to 7 tokens see shared ones at random."""
+def draw_tree(seed: int, *, shared: int, leaves: int, most: int = 7) -> PromptTree:
+    """Make a tree whose segments of at most so many tokens see shared ones at random."""
     random = np.random.default_rng(seed)
     made: list[Segment] = []
     for number in range(shared + leaves):
         sees = tuple(np.flatnonzero(random.random(min(number, shared)) < 0.7).tolist())
-        tokens = random.integers(1, 61, int(random.integers(1, 8))).astype(np.int32)
+        tokens = random.integers(1, 61, int(random.integers(1, most + 1))).astype(np.int32)
         made.append(Segment(tokens, start=5 * number, sees=sees, slots=((len(tokens) - 1, number),)))
     return join_segments(made[:shared], made[shared:])
 
@@ -40,16 +33,9 @@ def learned(model: LanguageModel, packed: Packed) -> tuple[torch.Tensor, list[to
     return loss.detach(), [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
 
 
-def dense(model: LanguageModel, packed: Packed, monkeypatch: pytest.MonkeyPatch):
-    with monkeypatch.context() as without:
-        without.setattr(tree_attention, "_WORTH", 0.0)
-        return learned(model, packed)
-
-
-@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("again", [False, True], ids=["kept", "computed again"])
 @pytest.mark.parametrize("family", ["llama", "qwen3", "gpt2", "gemma2"])
-def test_loss_and_gradients_are_those_of_the_dense_mask(family, again, monkeypatch):
+def test_loss_and_gradients_are_those_of_the_dense_mask(family, again):
     model = LanguageModel(build(family), answers=ANSWERS).train()
     model.causal.config.attn_pdrop = 0.0
     for part in model.modules():
@@ -57,24 +43,24 @@ def test_loss_and_gradients_are_those_of_the_dense_mask(family, again, monkeypat
             part.p = 0.0
     if again:
         model.causal.activation_checkpointing_enable()
-    packed = pack([draw_tree(seed, shared=4, leaves=5) for seed in range(4)])
-    assert tree_attention.block_plan(model.causal, packed.mask, added=model._added_mask) is not None
-    torch.testing.assert_close(learned(model, packed), dense(model, packed, monkeypatch), rtol=0, atol=1e-5)
+    packed = pack([draw_tree(seed, shared=6, leaves=9, most=40) for seed in range(4)])
+    assert block_plan(model.causal, packed.mask, added=model._added_mask) is not None
+    by_blocks = learned(model, packed)
+    model.pluggable = False  # attention without a plan takes the dense mask
+    torch.testing.assert_close(by_blocks, learned(model, packed), rtol=0, atol=1e-5)
 
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 999), st.integers(1, 5), st.integers(0, 5)), min_size=1, max_size=4))
 def test_blocks_cover_what_is_seen(forest):
     mask = pack([draw_tree(seed, shared=shared, leaves=leaves) for seed, shared, leaves in forest]).mask
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tree_attention, "_QUERIES", 4)
-        for row in mask:
-            left, asked = row.copy(), []
-            for block in cut_blocks(row):
-                asked += block.queries
-                left[np.ix_(np.array(block.queries), np.array(block.keys))] = False
-            assert asked == list(range(len(row)))
-            assert not left.any()
+    for row in mask:
+        left, asked = row.copy(), []
+        for block in cut_blocks(row, queries=4):
+            asked += block.queries
+            left[np.ix_(np.array(block.queries), np.array(block.keys))] = False
+        assert asked == list(range(len(row)))
+        assert not left.any()
 
 
 def test_a_trunk_with_branches_computes_about_half_of_the_dense_mask():
@@ -90,4 +76,4 @@ def test_the_dense_mask_stays_where_blocks_do_not_help(why, monkeypatch):
     mask = np.tri(64 if why == "short" else 512, dtype=np.bool_)[None]
     model.causal.config.attention_dropout = 0.1 if why == "dropout" else 0.0
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64 if why == "idle cores" else 1)
-    assert tree_attention.block_plan(model.causal, mask, added=model._added_mask) is None
+    assert block_plan(model.causal, mask, added=model._added_mask) is None

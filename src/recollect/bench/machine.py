@@ -17,7 +17,7 @@ import torch
 
 from recollect.bench.timing import Way
 
-__all__ = ["computes_narrow", "machine_facts", "product_flops", "product_way", "settler"]
+__all__ = ["computes_narrow", "machine_facts", "product_flops", "product_rates", "product_way", "settler"]
 
 _WIDTH: Final = {"cpu": 1024, "cuda": 8192}
 _SECONDS: Final = 0.1
@@ -34,14 +34,20 @@ def machine_facts(device: torch.device) -> dict[str, Any]:
         "spin_count": os.environ.get("GOMP_SPINCOUNT", "library's own"),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "gflops": {kind: round(_rate(dtype, device), 1) for kind, dtype in _TYPES.items()},
+        "gflops": {kind: round(rate, 1) for kind, rate in product_rates(device).items()},
         "versions": {name: metadata.version(name) for name in ("torch", "transformers")},
     }
 
 
+def product_rates(device: torch.device) -> dict[str, float]:
+    """Measure matrix products by type, in GFLOP/s (10^9 additions or multiplications a second)."""
+    return {kind: _rate(dtype, device) for kind, dtype in _TYPES.items()}
+
+
 def computes_narrow(device: torch.device) -> bool:
     """Tell whether bfloat16 products are faster here than float32 ones."""
-    return device.type == "cuda" or _rate(torch.bfloat16, device) > _rate(torch.float32, device)
+    rates = product_rates(device)
+    return device.type == "cuda" or rates["bfloat16"] > rates["float32"]
 
 
 def product_way(group: str, precision: str, device: torch.device) -> Way:

@@ -59,11 +59,15 @@ class PlainWay:
         return torch.cat([self._run(prompts[start : start + batch], use_cache=False) for start in starts])
 
     @torch.inference_mode()
-    def score_cached(self) -> Float[Tensor, "C A"]:
-        """Return the same with the library's cache of the trunk, copied and repeated for every candidate."""
+    def score_cached(self, *, batch: int | None = None) -> Float[Tensor, "C A"]:
+        """Return the same with the library's cache of the trunk, copied and repeated for all or `batch` candidates."""
+        size = batch or len(self.own)
+        return torch.cat([self._score_cached(self.own[at : at + size]) for at in range(0, len(self.own), size)])
+
+    def _score_cached(self, part: Float[Tensor, "C T D"]) -> Float[Tensor, "C A"]:
         cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(len(self.own))
-        return self._run(self.own, past_key_values=cache, use_cache=True)
+        cache.batch_repeat_interleave(len(part))
+        return self._run(part, past_key_values=cache, use_cache=True)
 
     def _run(self, vectors: Float[Tensor, "C T D"], **more: Any) -> Float[Tensor, "C A"]:
         known = more["past_key_values"].get_seq_length() if "past_key_values" in more else 0

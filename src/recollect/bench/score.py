@@ -1,8 +1,8 @@
 """Scoring: candidates behind one trunk, warm and cold, beside the two ways that others would do it.
 
-It decides the sizes of the promises (100 candidates of 24 tokens after 1,024; 20 after 512), that whole prompts go
-through in the best of a few batch sizes, scaled from some of them where all would take too long. Where bfloat16 is
-slower than float32, both sides of a bfloat16 row compute in float32.
+It decides the sizes of the promises (100 candidates of 24 tokens after 1,024; 20 after 512), that both plain ways
+take the best of a few batch sizes, whole prompts scaled from some of them where all would take too long. Where
+bfloat16 is slower than float32, both sides of a bfloat16 row compute in float32.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from recollect.bench.questions import ANSWERS, make_question
 from recollect.bench.result import Asked, Findings, Row, WayTime
 from recollect.bench.sampling import choose_sampling
 from recollect.bench.shapes import build_backbone
-from recollect.bench.timing import Way
+from recollect.bench.timing import Way, time_once
 from recollect.progress import Progress
 
 __all__ = ["measure_scoring"]
 
 _BRANCH: Final = 24
 _BATCHES: Final = (1, 4, 10)
+_EXPANDED_BATCHES: Final = (5, 25)
 _PROMPTS, _EXPANDED, _WARM, _COLD = "prompt each", "expanded cache", "ours, warm", "ours, cold"
 
 
@@ -147,7 +148,18 @@ class _Scoring:
         return Job(way, cost, precision, chosen.note)
 
     def _expanded_job(self) -> Job:
-        way = Way(self.case.name, f"{_EXPANDED}, {self.narrow}", self.plain[self.narrow].score_cached)
+        """Repeat the cache for as many candidates at once as is fastest."""
+        plain, settle = self.plain[self.narrow], settler(self.device)
+        tried = [batch for batch in _EXPANDED_BATCHES if batch < self.case.candidates] + [self.case.candidates]
+        ways = [
+            Way(
+                self.case.name,
+                f"{_EXPANDED}, {self.narrow}, {batch} at once",
+                lambda batch=batch: plain.score_cached(batch=batch),
+            )
+            for batch in tried
+        ]
+        way = min(ways, key=lambda way: time_once(way, settle=settle)[0])
         cost = expanded_cost(self.sizes, candidates=self.case.candidates, trunk=self.case.trunk, branch=_BRANCH)
         return Job(way, cost, self.narrow)
 

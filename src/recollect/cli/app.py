@@ -34,11 +34,7 @@ COMMANDS: Final = {
     "study history": "study:history",
     "study controls": "study:controls",
     "study efficiency": "study:efficiency",
-    "bench score": "bench:score",
-    "bench tune": "bench:tune",
-    "bench append": "bench:append",
-    "bench data": "bench:data",
-    "bench all": "bench:measure_all",
+    "bench": "bench",
     "doctor": "doctor",
 }
 """Each command, and where it lives: a file, and its function if that is not `run`.

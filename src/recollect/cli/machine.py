@@ -8,18 +8,11 @@ import os
 import platform
 import re
 import tempfile
-import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from recollect import __version__
-
-WIDTH: Final = 1024
-"""Rows and columns of the matrices in the measured product."""
-
-SECONDS: Final = 0.15
-"""How long each product is repeated."""
 
 
 def examine() -> dict[str, Any]:
@@ -70,19 +63,12 @@ def usable_cores() -> int:
 
 
 def measure_products() -> dict[str, float]:
-    """Measure matrix products, float32 and bfloat16, in GFLOP/s (10^9 additions or multiplications a second)."""
+    """Measure matrix products on the processor by type, in GFLOP/s."""
     import torch
 
-    rates: dict[str, float] = {}
-    for kind in (torch.float32, torch.bfloat16):
-        matrix = torch.ones(WIDTH, WIDTH, dtype=kind)
-        _ = matrix @ matrix
-        begun, rounds = time.perf_counter(), 0
-        while time.perf_counter() - begun < SECONDS:
-            _ = matrix @ matrix
-            rounds += 1
-        rates[str(kind).removeprefix("torch.")] = rounds * 2 * WIDTH**3 / (time.perf_counter() - begun) / 1e9
-    return rates
+    from recollect.bench.machine import product_rates
+
+    return product_rates(torch.device("cpu"))
 
 
 def is_writable(folder: Path) -> bool:

@@ -113,13 +113,15 @@ def block_plan(
     )
 
 
-def cut_blocks(mask: Bool[np.ndarray, "T T"]) -> list[Block]:
+def cut_blocks(mask: Bool[np.ndarray, "T T"], *, queries: int = _QUERIES) -> list[Block]:
     """Cut a row into blocks that cover its tokens in order.
 
     Parameters
     ----------
     mask
         Who sees whom; every token sees at least one.
+    queries
+        Of a block, at most.
 
     Examples
     --------
@@ -133,18 +135,18 @@ def cut_blocks(mask: Bool[np.ndarray, "T T"]) -> list[Block]:
     range(100, 200) range(0, 200)
     range(200, 320) range(200, 320)
     """
-    return [Block(span, _seen(mask[span.start : span.stop])) for span in _spans(mask)]
+    return [Block(span, _seen(mask[span.start : span.stop])) for span in _spans(mask, queries)]
 
 
-def _spans(mask: Bool[np.ndarray, "T T"]) -> list[range]:
+def _spans(mask: Bool[np.ndarray, "T T"], queries: int) -> list[range]:
     """Cut where a token stops seeing what the one before it sees; then join short stretches and split long ones."""
     begins = 1 + np.flatnonzero((mask[:-1] & ~mask[1:]).any(axis=1))
     spans: list[range] = []
     for start, end in pairwise([0, *begins.tolist(), len(mask)]):
-        if spans and end - spans[-1].start <= _QUERIES:
+        if spans and end - spans[-1].start <= queries:
             spans[-1] = range(spans[-1].start, end)
         else:
-            cuts = np.linspace(start, end, 1 + -(-(end - start) // _QUERIES)).astype(int).tolist()
+            cuts = np.linspace(start, end, 1 + -(-(end - start) // queries)).astype(int).tolist()
             spans += [range(first, last) for first, last in pairwise(cuts)]
     return spans
 
