@@ -12,7 +12,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install install-dev demo test check format lint types contracts tests bench clean
+.PHONY: help install install-dev demo serve test check format lint types contracts tests bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ install: $(VENV)/.installed ## create .venv with recollect in it, in the tested 
 install-dev: $(VENV)/.installed-dev ## the same, with the tools of `make check`
 
 demo: install ## import, tune, evaluate and explain on the bundled log, in five minutes
+	$(BIN)/recollect demo
+
+serve: runs/demo/run.json ## serve the demo run, with a page at http://127.0.0.1:8000
+	$(BIN)/recollect serve runs/demo runs/demo/data
+
+runs/demo/run.json: | install
 	$(BIN)/recollect demo
 
 test: install-dev ## set up, then run every check

@@ -34,7 +34,7 @@ class Reader:
     def __init__(self, recommender: Recommender, dataset: Dataset, sizes: Sizes) -> None:
         self.recommender = recommender
         self.model, self.layout = recommender.model, cast(StreamPrompter, recommender.prompter).layout
-        line = recommender.context.timeline(READER)
+        line = recommender.context.timeline(recommender.person(f"u{READER}"))
         self.whole, self.known = line.window(0, len(line)), line.window(0, sizes.known)
         self.moment = int(line.times[sizes.known - 1]) + recommender.context.gap
         codes = choose_items(dataset, sizes.candidates)

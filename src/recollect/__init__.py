@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from recollect.client import Client
     from recollect.data.catalog import Catalog, Users
     from recollect.data.dataset import Dataset
     from recollect.data.log import EventLog
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Catalog",
+    "Client",
     "Dataset",
     "EventLog",
     "Recipe",
@@ -49,6 +51,7 @@ __all__ = [
 
 _ROOMS = {
     "Catalog": "data.catalog",
+    "Client": "client",
     "Dataset": "data.dataset",
     "EventLog": "data.log",
     "Recipe": "recipe",

@@ -9,6 +9,8 @@
     │   ├── BadRow                       3   422   one row cannot be used (carries its line number)
     │   ├── UnknownUser                  3   404   a user that the data do not hold
     │   ├── UnknownItem                  3   404   an item that the catalog does not hold
+    │   ├── UnknownRequest               3   404   a request that was never answered, or is forgotten by now
+    │   ├── Conflict                     3   409   an id that is taken, with other content
     │   ├── DatasetVersion               3   409   a data folder written by another version
     │   └── LeakError                    3   500   something of the query's instant or later would be shown
     ├── ModelError                       4   500   the model cannot do what was asked
@@ -17,6 +19,7 @@
     │   └── RunVersion                   4   409   a run folder written by another version
     └── SystemFailure                    5   503   the machine under us: memory, rights, packages
         ├── DiskFull                     5   507   no space left
+        ├── Overloaded                   5   429   more is asked at once than can be answered in time
         └── Interrupted                  5   503   stopped from outside
 
 It decides that a message always says four things: *what* is wrong, what was *got*, what was *expected*, and what
@@ -97,6 +100,14 @@ class UnknownItem(DataError):
     """The catalog holds no such item."""
 
 
+class UnknownRequest(DataError):
+    """No such request was answered, or it is forgotten by now."""
+
+
+class Conflict(DataError):
+    """Something of that id is there already, with other content."""
+
+
 class DatasetVersion(DataError):
     """A data folder was written by another version."""
 
@@ -129,6 +140,10 @@ class DiskFull(SystemFailure):
     """No space is left."""
 
 
+class Overloaded(SystemFailure):
+    """More is asked at once than can be answered in time."""
+
+
 class Interrupted(SystemFailure):
     """The work was stopped from outside."""
 
@@ -149,6 +164,8 @@ MEANINGS: dict[type[RecollectError], Meaning] = {
     UnknownFormat: Meaning(3, 415),
     UnknownUser: Meaning(3, 404),
     UnknownItem: Meaning(3, 404),
+    UnknownRequest: Meaning(3, 404),
+    Conflict: Meaning(3, 409),
     DatasetVersion: Meaning(3, 409),
     LeakError: Meaning(3, 500),
     ModelError: Meaning(4, 500),
@@ -156,6 +173,7 @@ MEANINGS: dict[type[RecollectError], Meaning] = {
     RunVersion: Meaning(4, 409),
     SystemFailure: Meaning(5, 503),
     DiskFull: Meaning(5, 507),
+    Overloaded: Meaning(5, 429),
 }
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError,
 
 from recollect.context.controls import ControlSettings
 from recollect.context.demonstrations import DemonstrationSettings
+from recollect.context.effects import EffectSettings
 from recollect.context.evidence import HistoryView
 from recollect.context.vectors import VectorSettings
 from recollect.data.past import PastRule
@@ -70,6 +71,7 @@ class Recipe(BaseModel):
     past: PastSettings = PastSettings()
     history: HistoryView = HistoryView()
     demonstrations: DemonstrationSettings = DemonstrationSettings()
+    effects: EffectSettings = EffectSettings()
     layout: Layout = StreamSettings()
     answers: AnswerSettings = AnswerSettings()
     vectors: VectorSettings = VectorSettings()

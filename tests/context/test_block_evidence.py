@@ -166,13 +166,15 @@ def test_a_set_of_candidates_shares_what_is_nearest_to_any():
     )
     targets = np.array([6, 7], np.int32)
     assert blocks.shared_history(KNOWN, 6, targets).tolist() == [1, 4]
-    assert [one.event for one in blocks.shared_demonstrations(KNOWN, 6, targets)] == [1, 4]
+    assert [one.event for one in blocks.evidence(KNOWN, 6, targets).demonstrations] == [1, 4]
 
 
 def test_a_demonstration_has_the_history_of_its_own_moment():
     line = line_of([0, 1, 2, 3], likes=[True, False, True, True])
     blocks = chooser(solved=(2, "recent"), shown=10, feedback="likes")
-    found = {one.event: one.history.tolist() for one in blocks.demonstrations(line, 4, 9)}
+    found = {
+        one.event: one.history.tolist() for one in blocks.evidence(line, 4, np.array([9], np.int32)).demonstrations
+    }
     assert found == {2: [0], 3: [0, 2]}
 
 

@@ -67,7 +67,26 @@ def test_evicted_events_are_encoded_anew(shown):
 
 def test_the_least_recently_used_goes_first(shown):
     model, question = shown
-    trunks = Trunks(model, limit=2)
+    trunks = Trunks(model)
+    trunks.warm(1, question(2).trunk)
+    trunks = Trunks(model, budget=2 * trunks.nbytes)
     for user in (1, 2, 1, 3):
         trunks.warm(user, question(2).trunk)
     assert [user in trunks for user in (1, 2, 3)] == [True, False, True]
+    assert trunks.nbytes == trunks.budget
+
+
+def test_a_budget_too_small_for_a_trunk_keeps_nothing_and_answers_the_same(shown):
+    model, question = shown
+    trunks = Trunks(model, budget=100)
+    agree(model, trunks.warm(1, question(5).trunk).cache, question(5))
+    assert (len(trunks), trunks.nbytes) == (0, 0)
+
+
+def test_a_forgotten_trunk_is_encoded_anew(shown):
+    model, question = shown
+    trunks = Trunks(model)
+    trunks.warm(1, question(5).trunk)
+    assert trunks.forget(1)
+    assert not trunks.forget(1)
+    assert trunks.warm(1, question(5).trunk).reused == 0

@@ -85,7 +85,7 @@ def describe_prompt(recommender: "Recommender", user: str, item: str, *, at: int
     dataset, answers = recommender.dataset, recommender.tuned.answers
     moment = recommender.context.now() if at is None else at
     question = recommender.question(user, [item], at=moment)
-    line = recommender.context.timeline(dataset.users.code(user))
+    line = recommender.context.timeline(recommender.person(user))
     prompt = describe(question, 0, vocabulary=recommender.tuned.vocabulary)
     return {
         "user": user,

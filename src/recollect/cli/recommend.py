@@ -62,6 +62,8 @@ def _show(ranking: "Ranking") -> None:
         f"user {trace.user} at {format_time(trace.time)}: {trace.known:,} events known, {trace.shown:,} shown, "
         f"{trace.candidates:,} candidates, {trace.milliseconds:.0f} ms; {trace.trunk_bytes / 1000:,.0f} kB kept"
     )
+    if trace.demonstrations:
+        show(f"demonstrations: {trace.demonstrations}")
     show_table(rows)
     for item in ranking.items:
         if item.reasons:

@@ -22,6 +22,7 @@ from recollect.cli.study_design import (
     Recipes,
     Runs,
     Seeds,
+    choices_in,
     design_of,
     numbers_in,
 )
@@ -51,6 +52,11 @@ recollect study shots data --out study --recipe rella --backbone models/small --
 recollect study history data --out study --run run
 
 recollect study history data --out study --recipe rella --demonstrations 0 --shown 5,10,20,40""",
+    "demonstrations": """Examples:
+
+recollect study demonstrations data --out study --run run
+
+recollect study demonstrations data --out study --run run --counts 4 --choices recent,effect --shared-accounts""",
     "controls": """Examples:
 
 recollect study controls data --out study --recipe recicl --recipe tallrec --backbone models/small""",
@@ -179,6 +185,42 @@ def history(
 
     question = Question(seeds, rows, per_user, protocol, part)
     study = history_study(demonstrations=solved, shown=events)
+    _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
+
+
+def demonstrations(
+    data: DataFolder,
+    *,
+    out: Out,
+    recipe: Recipes = None,
+    run: Runs = None,
+    preset: PresetName = None,
+    backbone: Backbone = None,
+    override: Overrides = None,
+    seeds: Seeds = "0",
+    rows: Asked = 10_000,
+    per_user: PerUser = 0,
+    protocol: ProtocolName = None,
+    part: PartName = "valid",
+    counts: Annotated[
+        str, typer.Option("--counts", metavar="K,K", help="Numbers of demonstrations to show.")
+    ] = "2,4,8,16",
+    choices: Annotated[
+        str, typer.Option("--choices", metavar="C,C", help="Ways of choosing them.")
+    ] = "recent,similar,random,effect,rerank",
+    shared: Annotated[
+        bool, typer.Option("--shared-accounts", help="Ask about a log in which two persons share each account.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the same weights shown demonstrations that are recent, similar, random, or chosen by their effect."""
+    methods = Methods(recipe or [], preset, backbone, override or [], run or [])
+    numbers, ways = numbers_in(counts, option="--counts"), choices_in(choices, option="--choices")
+
+    from recollect.studies.demonstrations import demonstrations_study
+
+    question = Question(seeds, rows, per_user, protocol, part, shared_accounts=shared)
+    study = demonstrations_study(counts=numbers, choices=ways)
     _run(study, data, out=out, methods=methods, question=question, as_json=as_json)
 
 

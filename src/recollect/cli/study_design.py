@@ -14,6 +14,7 @@ from recollect.cli.tune import shorthands
 from recollect.errors import UsageError
 
 if TYPE_CHECKING:
+    from recollect.context.demonstrations import Choice
     from recollect.data.dataset import Dataset
     from recollect.studies.design import Arm, Design
 
@@ -62,6 +63,7 @@ class Question:
     per_user: int
     protocol: str | None = None
     part: Literal["valid", "test"] = "valid"
+    shared_accounts: bool = False
 
 
 def design_of(dataset: "Dataset", methods: Methods, question: Question) -> "Design":
@@ -74,6 +76,7 @@ def design_of(dataset: "Dataset", methods: Methods, question: Question) -> "Desi
     RunNotFound, RunVersion, ModelError
         If a run cannot be read.
     """
+    from recollect.data.accounts import share_accounts
     from recollect.data.protocols import resolve
     from recollect.rank.assess import split_of
     from recollect.run.tuned import TunedModel
@@ -84,6 +87,8 @@ def design_of(dataset: "Dataset", methods: Methods, question: Question) -> "Desi
         split = split_of(TunedModel.load(methods.runs[0]), dataset, protocol=question.protocol)
     else:
         split = resolve(question.protocol or "time")(dataset)
+    if question.shared_accounts:
+        dataset, split = share_accounts(dataset, split)
     return Design(
         dataset,
         tuple(arms),
@@ -104,6 +109,28 @@ def _arm(recipe: str, methods: Methods) -> "Arm":
     plain = load_recipe(recipe, preset=methods.preset)
     backbone = shorthands(methods.backbone, None) if isinstance(plain.layout, BlockSettings) else []
     return Arm(Path(recipe).stem, recipe, methods.preset, (*backbone, *methods.override))
+
+
+def choices_in(text: str, *, option: str) -> "tuple[Choice, ...]":
+    """Read ways of choosing demonstrations with commas between them.
+
+    Raises
+    ------
+    UsageError
+        If something else stands there.
+    """
+    from recollect.studies.demonstrations import CHOICES
+
+    names = text.split(",")
+    chosen: tuple[Choice, ...] = tuple(choice for choice in CHOICES if choice in names)
+    if len(chosen) != len(names):
+        raise UsageError(
+            f"{option} names no ways of choosing",
+            got=text,
+            expected=f"some of {', '.join(CHOICES)}, each once",
+            do="separate with commas",
+        )
+    return chosen
 
 
 def numbers_in(text: str, *, option: str) -> tuple[int, ...]:

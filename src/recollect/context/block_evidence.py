@@ -16,7 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int32, Int64
 
-from recollect.context.demonstrations import DemonstrationSettings, choose_demonstrations
+from recollect.context.demonstrations import (
+    MEASURED,
+    DemonstrationSettings,
+    MeasuredChoice,
+    Picked,
+    choose_demonstrations,
+)
 from recollect.context.evidence import HistoryView, Timeline
 from recollect.context.retrieval import Neighbours
 from recollect.data.past import Past
@@ -47,14 +53,17 @@ class BlockEvidence:
     line : Timeline
         The person's events; all places below are places in it.
     demonstrations : tuple of Shown
-        The solved examples, oldest first.
+        The solved examples in the order shown: oldest first, unless their measured effect orders them.
     query : Int64[H]
         Places of the events shown with the question, in the order shown.
+    note : str
+        How the demonstrations were chosen, where a model chose them.
     """
 
     line: Timeline
     demonstrations: tuple[Shown, ...]
     query: Int64[np.ndarray, " H"]
+    note: str = ""
 
     def check(self, past: Past, row: int) -> None:
         """Hold the promise of the flow: what a row of the log, and each demonstration, is shown was known before.
@@ -89,11 +98,14 @@ class BlockChooser:
         How many demonstrations, and which.
     neighbours : Neighbours
         Measures nearness.
+    measured : MeasuredChoice, optional
+        Chooses demonstrations by their effect, where the settings ask for that; without it nothing is measured.
     """
 
     view: HistoryView
     solved: DemonstrationSettings
     neighbours: Neighbours
+    measured: MeasuredChoice | None = None
 
     @property
     def is_history_shared(self) -> bool:
@@ -104,7 +116,7 @@ class BlockChooser:
     @property
     def are_demonstrations_shared(self) -> bool:
         """Whether the demonstrations of a question are the same for all its candidates."""
-        return self.solved.choice == "recent" or self.view.per == "set" or self.solved.count == 0
+        return self.solved.is_shared or self.view.per == "set"
 
     @property
     def is_shared(self) -> bool:
@@ -142,20 +154,6 @@ class BlockChooser:
             chosen = chosen[order if view.order == "similar-last" else order[::-1]]
         return pool[chosen]
 
-    def demonstrations(self, line: Timeline, known: int, target: int, *, original: bool = False) -> tuple[Shown, ...]:
-        """Return the solved examples of a question, oldest first, each with the history of its own moment.
-
-        Parameters as in `history`; `original` is about histories and leaves the choice of demonstrations alone.
-        """
-        return self.shared_demonstrations(line, known, np.array([target], np.int32), original=original)
-
-    def shared_demonstrations(
-        self, line: Timeline, known: int, targets: Int32[np.ndarray, " C"], *, original: bool = False
-    ) -> tuple[Shown, ...]:
-        """Return the same for all targets: similar demonstrations are those nearest to any of them."""
-        events = choose_demonstrations(line, known, self.solved, neighbours=self.neighbours, targets=targets)
-        return tuple(self.shown(line, event, original=original) for event in events.tolist())
-
     def shown(self, line: Timeline, event: int, *, original: bool = False) -> Shown:
         """Return an event of a timeline with the history that it had when it was asked."""
         known, target = int(line.visible[event]), int(line.items[event])
@@ -164,12 +162,24 @@ class BlockChooser:
     def evidence(
         self, line: Timeline, known: int, targets: Int32[np.ndarray, " C"], *, original: bool = False
     ) -> BlockEvidence:
-        """Return all that is shown for one target, or for several that share a trunk."""
+        """Return all that is shown for one target, or for several that share a trunk.
+
+        Demonstrations are then those nearest to any of them, and each has the history of its own moment. Parameters
+        as in `history`; `original` is about histories and leaves the choice of demonstrations alone.
+        """
+        picked = self._picked(line, known, targets)
         return BlockEvidence(
             line,
-            self.shared_demonstrations(line, known, targets, original=original),
+            tuple(self.shown(line, event, original=original) for event in picked.places.tolist()),
             self.shared_history(line, known, targets, original=original),
+            picked.note,
         )
+
+    def _picked(self, line: Timeline, known: int, targets: Int32[np.ndarray, " C"]) -> Picked:
+        """Choose the demonstrations."""
+        if self.measured is not None and self.solved.choice in MEASURED and self.solved.count:
+            return self.measured.pick(line, known, targets)
+        return Picked(choose_demonstrations(line, known, self.solved, neighbours=self.neighbours, targets=targets))
 
     def _pool(self, line: Timeline, known: int) -> Int64[np.ndarray, " P"]:
         """Return the places that a history may choose from."""

@@ -58,6 +58,10 @@ class Catalog:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def find(self, identity: str, default: int) -> int:
+        """Return the code of an item's id, or a default; unlike `code` it looks for no near misses."""
+        return self._codes.get(identity, default)
+
     def code(self, identity: str) -> int:
         """Return the code of an item's id.
 
@@ -121,6 +125,10 @@ class Users:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def find(self, identity: str, default: int) -> int:
+        """Return the code of a user's id, or a default; unlike `code` it looks for no near misses."""
+        return self._codes.get(identity, default)
 
     def code(self, identity: str) -> int:
         """Return the code of a user's id.

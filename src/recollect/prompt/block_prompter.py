@@ -115,6 +115,7 @@ class BlockPrompter:
             branches=_branches(rests, start=sum(len(tokens) for _, tokens in pieces)),
             events=np.array([event for event, _ in pieces], np.int64),
             dropped=_most(prompts),
+            note=prompts[0].evidence.note,
         )
 
 

@@ -1,10 +1,10 @@
 """The budget: what of the evidence fits into a prompt.
 
-It decides what is left out of a prompt that is too long: whole demonstrations first, the oldest first, then events of
-the query's history, the least relevant first; never the question or an answer. Least relevant is the oldest of recent
-events, and the least near of retrieved ones. Room for the question is kept for the longest title that can occur, so
-what a person's prompt shows never depends on the length of a candidate. Source: spec `recicl`, section 2 and section 7,
-point 2.
+It decides what is left out of a prompt that is too long: whole demonstrations first, in the order shown (the oldest,
+or that of least effect, goes first), then events of the query's history, the least relevant first; never the question
+or an answer. Least relevant is the oldest of recent events, and the least near of retrieved ones. Room for the question
+is kept for the longest title that can occur, so what a person's prompt shows never depends on the length of a
+candidate. Source: spec `recicl`, section 2 and section 7, point 2.
 
 Dimension letters: H events of a history, C candidates, K demonstrations, T tokens.
 """
@@ -71,7 +71,7 @@ def fit(
     places = evidence.query
     if kept == 0 and query > _room(layout, line, blocks=1):
         places = _kept_events(evidence, layout, chooser, targets=targets)
-    left = BlockEvidence(line, solved[first:], places)
+    left = BlockEvidence(line, solved[first:], places, evidence.note)
     return Fitted(left, tuple(bodies[first:]), Dropped(first, len(evidence.query) - len(places)))
 
 

@@ -45,12 +45,15 @@ class Question:
         Place in the person's timeline of the event that each trunk segment shows, `NO_EVENT` for other segments.
     dropped : Dropped
         What the budget left out.
+    note : str
+        How demonstrations were chosen, where a model chose them.
     """
 
     trunk: PromptTree
     branches: Branches
     events: Int64[np.ndarray, " G"]
     dropped: Dropped = Dropped()
+    note: str = ""
 
 
 class Lesson(Protocol):

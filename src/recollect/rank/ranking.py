@@ -48,6 +48,8 @@ class Trace:
         How many of them the trunk showed.
     dropped : int
         How many events and demonstrations the token budget left out.
+    demonstrations : str
+        How solved examples were chosen, where a model chose them.
     candidates : int
         Items that were scored.
     chosen : str
@@ -65,6 +67,7 @@ class Trace:
     known: int
     shown: int
     dropped: int
+    demonstrations: str
     candidates: int
     chosen: str
     tokens_reused: int

@@ -1,45 +1,56 @@
 """The recommender: a query in, a ranking and its trace out, and events in between.
 
-It decides that an event that comes in is encoded at once where its user's trunk is warm (`recollect.rank.trunks`), so
-that the next query finds it there. No weight ever changes. Scores are those of the offline replay
-(`recollect.run.answering`), since prompter and model are the same code.
+It decides that an event that comes in counts at once, and costs its own tokens where its user's trunk is warm
+(`recollect.rank.trunks`). No weight ever changes. Scores are those of the offline replay (`recollect.run.answering`),
+since prompter and model are the same code. Items and users may come while it answers (`recollect.rank.shelf`); it
+answers one question at a time, and events wait for none.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, cast
+from threading import RLock
 
 import numpy as np
-import torch
 from jaxtyping import Float64, Int32
 
 from recollect.context.evidence import Context, Timeline
-from recollect.context.live import LiveContext
+from recollect.context.live import NOBODY, LiveContext, LiveEvent, Person
+from recollect.data.catalog import Catalog, Users
 from recollect.data.dataset import Dataset
 from recollect.data.labels import LabelRule
-from recollect.errors import UsageError
 from recollect.model.cache import TrunkCache
+from recollect.model.language_model import LanguageModel
 from recollect.model.ways import fastest_way, use_way
-from recollect.prompt.prompter import NO_EVENT, Question
+from recollect.prompt.prompter import NO_EVENT, Prompter, Question
+from recollect.prompt.stream_prompter import StreamPrompter
+from recollect.rank.ask import Ask
 from recollect.rank.candidates import Candidates
+from recollect.rank.capacity import LIMIT, UNBOUNDED, Capacity
+from recollect.rank.diversity import best
 from recollect.rank.ranking import RankedItem, Ranking, Reason, Trace
-from recollect.rank.trunks import Trunks
-from recollect.run.prompting import make_prompter
+from recollect.rank.reasons import log_odds, strongest_reasons
+from recollect.rank.shelf import Shelf
+from recollect.rank.trunks import Trunks, Warm
 from recollect.run.tuned import TunedModel
 
-_REASONS: Final = 3
-_EVERYTHING: Final = 50_000  # items of which all are scored where one costs a token or two
-_LIMIT: Final = 5_000
-_SHORT: Final = 2
-_BRANCH_TOKENS: Final = 20_000  # of all candidates together, where one costs more
-_FEWEST: Final = 100
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Draft:
+    """Hold the scores of a question's candidates, not in order yet."""
+
+    known: Timeline
+    moment: int
+    items: Int32[np.ndarray, " C"]
+    probability: Float64[np.ndarray, " C"]
+    trace: Trace
 
 
 class Recommender:
-    """Rank items for users of a dataset with a tuned model.
+    """Rank items for users of a dataset with a tuned model. Safe from many threads.
 
     Parameters
     ----------
@@ -49,6 +60,8 @@ class Recommender:
         Log, catalog and users.
     way : str, optional
         How the model is run (`recollect.model.ways`); by default the fastest one that changes no score, measured now.
+    capacity : Capacity
+        How much it does and keeps.
 
     Raises
     ------
@@ -61,25 +74,29 @@ class Recommender:
     >>> recommender.recommend("42").items[0].title  # doctest: +SKIP
     """
 
-    def __init__(self, tuned: TunedModel, dataset: Dataset, *, way: str | None = None) -> None:
-        self.tuned = tuned.fitted_to(dataset.catalog)
+    def __init__(
+        self, tuned: TunedModel, dataset: Dataset, *, way: str | None = None, capacity: Capacity = UNBOUNDED
+    ) -> None:
         self.dataset = dataset
-        self.model = self.tuned.language_model.eval()
-        self.context = LiveContext(Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior))
-        self.prompter = make_prompter(self.tuned, dataset)
+        self.shelf = Shelf.of(tuned, dataset)
+        context = Context(dataset.log, rule=tuned.recipe.past.rule(), prior=tuned.prior)
+        self.context = LiveContext(context, load=capacity.load, budget=capacity.history_bytes)
+        self.rule = LabelRule.parse(dataset.facts.rule)
+        model = self.shelf.model.eval()
         length = self._branch_length()
-        use_way(self.model, way or fastest_way(self.model), lengths=[length])
-        most = self._affordable(length)
+        use_way(model, way or fastest_way(model), lengths=[length])
+        most = capacity.most_candidates(length, tuned.recipe.history)
         self.candidates = Candidates.of(
-            dataset.log, self.tuned.vectors.static, everything=most, limit=min(most, _LIMIT)
+            dataset.log, self.shelf.tuned.vectors.static, everything=most, limit=min(most, LIMIT)
         )
-        self._trunks = Trunks(self.model)
-        self._new_users: dict[str, int] = {}
-        self._old_users = frozenset(dataset.users.ids)
+        self.trunks = Trunks(model, budget=capacity.trunk_bytes)
+        self._lock = RLock()
 
     @classmethod
-    def load(cls, run: Path, dataset: Dataset, *, way: str | None = None) -> Recommender:
-        """Read a run folder and set it to a dataset; `way` as for the class.
+    def load(
+        cls, run: Path, dataset: Dataset, *, way: str | None = None, capacity: Capacity = UNBOUNDED
+    ) -> Recommender:
+        """Read a run folder and set it to a dataset; `way` and `capacity` as for the class.
 
         Raises
         ------
@@ -88,7 +105,31 @@ class Recommender:
         UsageError
             If there is no such way.
         """
-        return cls(TunedModel.load(run), dataset, way=way)
+        return cls(TunedModel.load(run), dataset, way=way, capacity=capacity)
+
+    @property
+    def tuned(self) -> TunedModel:
+        """The model, set to all items."""
+        return self.shelf.tuned
+
+    @property
+    def model(self) -> LanguageModel:
+        """What answers."""
+        return self.shelf.model
+
+    @property
+    def prompter(self) -> Prompter:
+        """What asks it."""
+        return self.shelf.prompter
+
+    @property
+    def catalog(self) -> Catalog:
+        """All items, those added included."""
+        return self.shelf.catalog
+
+    def person(self, user: str) -> Person:
+        """Return a user as the context knows people; any id is fine."""
+        return Person(user, self.shelf.users.find(user, NOBODY))
 
     def recommend(
         self,
@@ -126,46 +167,26 @@ class Recommender:
         UnknownUser, UnknownItem
             If an id is unknown; the message names near misses.
         """
-        if top < 1:
-            raise UsageError("too few items asked for", got=top, expected="1 or more", do="give --top 10")
-        begun = time.perf_counter()
-        code, moment = self._user_code(user), self.context.now() if at is None else at
-        known = self._known(code, moment)
-        if candidates is None:
-            items, chosen = self.candidates.choose(known)
-        else:
-            items, chosen = np.array([self.dataset.catalog.code(one) for one in candidates], np.int32), "given"
-        question = self._question(known, items, moment)
-        trunk, reused = self._trunks.warm(code, question.trunk)
-        probability = self._probabilities(trunk, question)
-        best = np.argsort(-probability, kind="stable")[:top]
-        reasons = self._reasons(known, items[best], moment) if explain else [()] * len(best)
-        ranked = tuple(
-            RankedItem(
-                rank=place + 1,
-                item=self.dataset.catalog.ids[items[number]],
-                title=self.dataset.catalog.titles[items[number]],
-                score=float(probability[number]),
-                reasons=reasons[place],
-            )
-            for place, number in enumerate(best.tolist())
-        )
-        return Ranking(
-            ranked,
-            Trace(
-                user=user,
-                time=moment,
-                known=len(known),
-                shown=int((question.events != NO_EVENT).sum()),
-                dropped=question.dropped.events + question.dropped.demonstrations,
-                candidates=len(items),
-                chosen=chosen,
-                tokens_reused=reused,
-                tokens_new=trunk.length - reused,
-                trunk_bytes=trunk.nbytes,
-                milliseconds=1000 * (time.perf_counter() - begun),
-            ),
-        )
+        items = None if candidates is None else self._codes(candidates)
+        ask = Ask(user=user, at=at, top=top, explain=explain, items=items)
+        self._known_person(user)
+        return self.answer(ask)
+
+    def answer(self, ask: Ask) -> Ranking:
+        """Answer a question about anybody, known or not."""
+        return self.answer_all([ask])[0]
+
+    def answer_all(self, asks: Sequence[Ask]) -> list[Ranking]:
+        """Answer questions about one person at one moment, which share a pass where their trunk is the same.
+
+        Parameters
+        ----------
+        asks : sequence of Ask
+            They agree in `user`, `history`, `at` and `known`, and none but a single one explains.
+        """
+        alone = len(asks) == 1 or not isinstance(self.prompter, StreamPrompter)
+        groups = [[ask] for ask in asks] if alone else [list(asks)]
+        return [ranking for group in groups for ranking in self._answer_together(group)]
 
     def score(self, user: str, items: Sequence[str], *, at: int | None = None) -> Float64[np.ndarray, " C"]:
         """Return the probability of a like for each given item.
@@ -175,11 +196,11 @@ class Recommender:
         UnknownUser, UnknownItem
             If an id is unknown.
         """
-        moment = self.context.now() if at is None else at
-        codes = np.array([self.dataset.catalog.code(one) for one in items], np.int32)
-        known = self._known(self._user_code(user), moment)
-        question = self._question(known, codes, moment)
-        return self._probabilities(self._trunks.warm(known.user, question.trunk).cache, question)
+        person, codes = self._known_person(user), self._codes(items)
+        with self._lock:
+            moment = self._moment(at)
+            question = self._question(self._known(person, moment), codes, moment)
+            return self._probabilities(self.trunks.warm(user, question.trunk).cache, question)
 
     def question(self, user: str, items: Sequence[str], *, at: int | None = None) -> Question:
         """Return what the model is shown when it is asked about items, without asking it.
@@ -189,9 +210,8 @@ class Recommender:
         UnknownUser, UnknownItem
             If an id is unknown.
         """
-        moment = self.context.now() if at is None else at
-        codes = np.array([self.dataset.catalog.code(one) for one in items], np.int32)
-        return self._question(self._known(self._user_code(user), moment), codes, moment)
+        person, moment = self._known_person(user), self._moment(at)
+        return self._question(self._known(person, moment), self._codes(items), moment)
 
     def add(self, user: str, item: str, *, value: float, at: int | None = None) -> None:
         """Take in an event; the next ranking knows it. A user that nobody has seen is a new one.
@@ -210,75 +230,173 @@ class Recommender:
         UnknownItem
             If the catalog does not hold the item.
         """
-        code, moment = self._user_code(user, new=True), self.context.now() if at is None else at
-        liked = LabelRule.parse(self.dataset.facts.rule)(np.array([value], np.float32))
-        number = self.dataset.catalog.code(item)
-        self.context.add(code, number, value=value, liked=bool(liked[0]), time=moment)
-        if code in self._trunks:
-            known = self._known(code, moment + self.context.gap)
-            self._trunks.warm(code, self._question(known, _NO_ITEMS, moment).trunk)
+        moment, code, liked = self._moment(at), self.catalog.code(item), self.likes(value)
+        self.context.take([LiveEvent(self.context.seq + 1, user, code, value, liked, moment)])
+        with self._lock:
+            if user in self.trunks:
+                known = self._known(self.person(user), moment + self.context.gap)
+                self.trunks.warm(user, self._question(known, _NO_ITEMS, moment).trunk)
+
+    def likes(self, value: float) -> bool:
+        """Return whether feedback of this value is a like, by the label rule of the import."""
+        return bool(self.rule(np.array([value], np.float32))[0])
+
+    def set_catalog(self, catalog: Catalog) -> None:
+        """Take in items: a catalog in which none has another code than now. Warm trunks stay if nothing else changed.
+
+        Raises
+        ------
+        ModelError
+            If the backbone cannot be set to it.
+        """
+        old = self.shelf
+        grows, shelf = old.grows_to(catalog), old.with_catalog(catalog)
+        static = shelf.tuned.vectors.static
+        candidates = (
+            self.candidates.extended(static[len(old.catalog) :]) if grows else self.candidates.with_vectors(static)
+        )
+        with self._lock:
+            self.shelf, self.candidates = shelf, candidates
+            self.trunks.model = shelf.model
+            if not grows:
+                self.trunks.clear()
+
+    def set_users(self, users: Users) -> None:
+        """Take in users: a catalog of users in which none has another code than now."""
+        shelf = self.shelf.with_users(users)
+        with self._lock:
+            self.shelf = shelf
+
+    def hide(self, users: Iterable[str]) -> None:
+        """Know some users of the import no longer: neither their events nor their profiles."""
+        self.shelf = self.shelf.without_users(list(users))
+
+    def forget(self, user: str, events: Sequence[LiveEvent] = ()) -> None:
+        """Forget a user: whatever is kept in memory, and the added events, which then were never there.
+
+        Parameters
+        ----------
+        user : str
+            Id. The imported events of a user of the import are not shown again.
+        events : sequence of LiveEvent
+            All added events of the user.
+        """
+        with self._lock:
+            self.hide([user])
+            self.context.forget(user, events)
+            self.trunks.forget(user)
+
+    def _answer_together(self, asks: Sequence[Ask]) -> list[Ranking]:
+        begun = time.perf_counter()
+        with self._lock:
+            drafts = self._drafts(asks)
+        items = [self._ranked(ask, draft) for ask, draft in zip(asks, drafts, strict=True)]
+        taken = 1000 * (time.perf_counter() - begun)
+        return [
+            Ranking(ranked, replace(draft.trace, milliseconds=taken))
+            for ranked, draft in zip(items, drafts, strict=True)
+        ]
+
+    def _drafts(self, asks: Sequence[Ask]) -> list[_Draft]:
+        """Score the candidates of questions about one person at one moment."""
+        moment = self._moment(asks[0].at)
+        known = self.known(asks[0], moment)
+        chosen = [self._choose(ask, known) for ask in asks]
+        question = self._question(known, np.concatenate([items for items, _ in chosen]), moment)
+        warm = self._warm(asks[0].user, question)
+        ends = np.cumsum([len(items) for items, _ in chosen])
+        scores = np.split(self._probabilities(warm.cache, question), ends[:-1])
+        trace = Trace(
+            user=asks[0].user or "",
+            time=moment,
+            known=len(known),
+            shown=int((question.events != NO_EVENT).sum()),
+            dropped=question.dropped.events + question.dropped.demonstrations,
+            demonstrations=question.note,
+            candidates=0,
+            chosen="",
+            tokens_reused=warm.reused,
+            tokens_new=warm.cache.length - warm.reused,
+            trunk_bytes=warm.cache.nbytes,
+            milliseconds=0.0,
+        )
+        return [
+            _Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how))
+            for (items, how), score in zip(chosen, scores, strict=True)
+        ]
+
+    def _choose(self, ask: Ask, known: Timeline) -> tuple[Int32[np.ndarray, " C"], str]:
+        """Return the codes of the items to score, and in words how they were chosen."""
+        allowed = ask.open_items(len(self.catalog))
+        if ask.items is None:
+            return self.candidates.choose(known, allowed=allowed)
+        return ask.items if allowed is None else ask.items[allowed[ask.items]], "given"
+
+    def _ranked(self, ask: Ask, draft: _Draft) -> tuple[RankedItem, ...]:
+        """Put the best items in order, with reasons if asked."""
+        directions = self.candidates.directions
+        places = best(draft.probability, directions[draft.items], top=ask.top, diversity=ask.diversity)
+        codes = draft.items[places]
+        reasons = self._reasons(ask, codes, draft) if ask.explain else [()] * len(codes)
+        ids, titles = self.catalog.ids, self.catalog.titles
+        numbers: list[int] = codes.tolist()
+        scores: list[float] = draft.probability[places].tolist()
+        scored = zip(numbers, scores, reasons, strict=True)
+        return tuple(
+            RankedItem(number + 1, ids[code], titles[code], score, why)
+            for number, (code, score, why) in enumerate(scored)
+        )
 
     def _branch_length(self) -> int:
         """Return the tokens of a candidate's branch for somebody without events."""
-        nobody = self.context.timeline(len(self.dataset.users))
+        nobody = self.context.timeline(Person("", NOBODY))
         return self._question(nobody, np.zeros(1, np.int32), self.context.now()).branches.tokens.shape[1]
 
-    def _affordable(self, tokens: int) -> int:
-        """Return how many candidates a query may score: soft tokens are cheap, titles and retrieved events are not."""
-        room = tokens + self.tuned.recipe.history.shown * tokens * (self.tuned.recipe.history.choice != "recent")
-        return _EVERYTHING if room <= _SHORT else max(_FEWEST, _BRANCH_TOKENS // room)
+    def _moment(self, at: int | None) -> int:
+        return self.context.now() if at is None else at
 
-    def _user_code(self, user: str, *, new: bool = False) -> int:
-        if user in self._new_users:
-            return self._new_users[user]
-        if new and user not in self._old_users:
-            return self._new_users.setdefault(user, len(self.dataset.users) + len(self._new_users))
-        return self.dataset.users.code(user)
+    def _codes(self, items: Sequence[str]) -> Int32[np.ndarray, " C"]:
+        return np.array([self.catalog.code(one) for one in items], np.int32)
 
-    def _known(self, user: int, moment: int) -> Timeline:
+    def _known_person(self, user: str) -> Person:
+        person = self.person(user)
+        if person.code == NOBODY and not self.context.has_events(person):
+            self.shelf.users.code(user)  # says which ids are near
+        return person
+
+    def known(self, ask: Ask, moment: int) -> Timeline:
+        """Return what is known of whoever asks at a moment."""
+        if ask.user is not None:
+            known = self._known(self.person(ask.user), moment)
+        elif ask.history is None:
+            known = self.context.timeline(Person("", NOBODY))
+        else:
+            labels = self.rule(ask.history.values)
+            known = self.context.anonymous(ask.history.items, values=ask.history.values, labels=labels)
+        return known if ask.known is None else known.until(min(ask.known, len(known)))
+
+    def _known(self, person: Person, moment: int) -> Timeline:
         """Return what of a user is known at a moment."""
-        line = self.context.timeline(user)
+        line = self.context.timeline(person)
         return line.until(line.visible_at(moment, gap=self.context.gap))
 
     def _question(self, known: Timeline, items: Int32[np.ndarray, " C"], moment: int) -> Question:
         return self.prompter.question(known, items, self.context.features(items, moment))
 
+    def _warm(self, user: str | None, question: Question) -> Warm:
+        """Encode the trunk of a question; that of an inline history is not kept."""
+        return self.trunks.cold(question.trunk) if user is None else self.trunks.warm(user, question.trunk)
+
     def _probabilities(self, trunk: TrunkCache, question: Question) -> Float64[np.ndarray, " C"]:
-        return self.tuned.calibration.probability(self._log_odds(trunk, question).numpy())
+        return self.tuned.calibration.probability(log_odds(self.shelf.model, trunk, question.branches).numpy())
 
-    def _log_odds(self, trunk: TrunkCache, question: Question, *, hidden: int | None = None) -> torch.Tensor:
-        """Return each candidate's log-odds of a like, with one trunk segment hidden from the answer if asked."""
-        sees = np.ones(trunk.segment_count, np.bool_)
-        if hidden is not None:
-            sees[hidden] = False
-        logits = self.model.score(trunk, question.branches, sees=sees).double().cpu()
-        return logits[:, 1] - logits[:, 0]
-
-    def _reasons(self, known: Timeline, items: Int32[np.ndarray, " C"], moment: int) -> list[tuple[Reason, ...]]:
-        """Measure the direct effect of every segment that shows an event on every given item; keep the strongest."""
-        question = self._question(known, items, moment)
-        trunk = self._trunks.warm(known.user, question.trunk).cache
-        shown = np.flatnonzero(question.events != NO_EVENT)
-        if not len(shown):
-            return [()] * len(items)
-        whole = self._log_odds(trunk, question)
-        effect = torch.stack([whole - self._log_odds(trunk, question, hidden=int(segment)) for segment in shown])
-        strongest = cast(list[list[int]], effect.abs().topk(min(_REASONS, len(shown)), dim=0).indices.T.tolist())
-        places = question.events[shown]
-        return [
-            tuple(self._reason(known, int(places[one]), float(effect[one, number])) for one in those)
-            for number, those in enumerate(strongest)
-        ]
-
-    def _reason(self, known: Timeline, place: int, weight: float) -> Reason:
-        item = int(known.items[place])
-        return Reason(
-            item=self.dataset.catalog.ids[item],
-            title=self.dataset.catalog.titles[item],
-            liked=bool(known.labels[place]),
-            weight=weight,
-            time=int(known.times[place]),
-        )
+    def _reasons(self, ask: Ask, items: Int32[np.ndarray, " C"], drafted: _Draft) -> list[tuple[Reason, ...]]:
+        """Say for every given item which events carried most weight. Takes long, so nobody waits for it."""
+        known, model = drafted.known, self.shelf.model
+        with self._lock:
+            question = self._question(known, items, drafted.moment)
+            trunk = self._warm(ask.user, question).cache
+        return strongest_reasons(model, trunk, question, known=known, catalog=self.catalog)
 
 
 _NO_ITEMS = np.zeros(0, np.int32)

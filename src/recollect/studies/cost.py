@@ -77,7 +77,8 @@ def tuning_cost(tuned: TunedModel, dataset: Dataset, *, split: Split, seed: int,
 def tokens_per_row(tuned: TunedModel, dataset: Dataset, rows: Int64[np.ndarray, " R"], *, blind: bool = False) -> float:
     """Return the mean number of tokens laid out per answered row, over whole users of about a thousand rows.
 
-    Rows of one user may share a trunk; what is shared counts once.
+    Rows of one user may share a trunk; what is shared counts once. Demonstrations that a model would choose are counted
+    as those that it falls back to, of which there are as many.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def tokens_per_row(tuned: TunedModel, dataset: Dataset, rows: Int64[np.ndarray, 
         If a row would see an event of its own instant or later.
     """
     sample = selection_rows(dataset.log, rows, wanted=_ROWS_COUNTED, seed=0)
-    trees = make_prompter(tuned, dataset).replay(_context(tuned, dataset), sample, blind=blind)
+    trees = make_prompter(tuned, dataset, measured=False).replay(_context(tuned, dataset), sample, blind=blind)
     return sum(len(tree) for tree in trees) / len(sample)
 
 
@@ -101,7 +102,7 @@ def body_weights(causal: PreTrainedModel) -> int:
 def _tokens_of_epoch(tuned: TunedModel, dataset: Dataset, rows: Int64[np.ndarray, " R"], *, seed: int) -> float:
     """Lay out lessons of the first epoch, evenly spaced, and scale up."""
     random = np.random.default_rng([seed, 0])
-    lessons = make_prompter(tuned, dataset).lessons(_context(tuned, dataset), rows, random=random)
+    lessons = make_prompter(tuned, dataset, measured=False).lessons(_context(tuned, dataset), rows, random=random)
     places = np.unique(np.linspace(0, len(lessons) - 1, _LESSONS_COUNTED).astype(int)).tolist()
     counted: list[Lesson] = [lessons[place] for place in places]
     return sum(len(lesson.tree(random)) for lesson in counted) * len(lessons) / len(counted)

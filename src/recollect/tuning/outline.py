@@ -55,7 +55,7 @@ def outline(dataset: Dataset, recipe: Recipe, *, split: Split, seed: int) -> Tas
     vocabulary = vocabulary_of(tokenizer)
     text = Text(vocabulary, Answers.in_context(vocabulary, recipe.answers, marker=MARKER), tokenizer)
     tuned = replace(task.tuned, recipe=recipe, text=text)
-    return replace(task, tuned=tuned, prompter=make_prompter(tuned, dataset))
+    return replace(task, tuned=tuned, prompter=make_prompter(tuned, dataset, measured=False))
 
 
 def _with_stand_in(recipe: Recipe) -> Recipe:

@@ -149,7 +149,7 @@ def prepare(dataset: Dataset, *, recipe: Recipe | None = None, split: Split | No
     return Task(
         tuned=tuned,
         context=Context(known, rule=recipe.past.rule(), prior=prior),
-        prompter=make_prompter(tuned, dataset),
+        prompter=make_prompter(tuned, dataset, measured=False),
         rows=few_shot(dataset.log, split.train, count=settings.rows, draw=settings.draw, seed=seed),
         choosing=selection_rows(known, split.valid, wanted=settings.selection_rows, seed=seed),
         split=split,

@@ -1,0 +1,202 @@
+"""The two stages: a set chosen in full now and then, kept good event by event, and given up where it loses.
+
+What it is: `Optimiser`, which answers which demonstrations a person is shown at any moment. It decides:
+
+- **stage 1** searches from nothing at every multiple of `anew` known events (below that, at powers of two), and
+  whenever the loss of the kept set exceeds that of its choice by two standard errors (and 0.05 nats);
+- **stage 2** follows every event between: demonstrations that left the pool leave the set, then come at most `moves`
+  moves, each of which lowers the exact loss of the support;
+- **guards**: the set is shown if it answers the support at least as well as the most recent events of each question
+  would have; else the most recent events are; and nothing, if both do worse than nothing.
+
+The answer is a function of the known events and the settings alone: replay, serving and rebuilding agree whatever was
+asked before. Steps are remembered by the content of the past that they saw, so a growing past costs one step per event.
+Too few events, or a model that cannot measure, end in the most recent events with a note. Source: spec `lrgd`, section
+5, where it departs in the powers of two, for people of whom little is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+
+from recollect.context.effect_selection import Chosen, SetTrial, WeighedSet, improve, latest, select
+from recollect.context.effects import DemonstrationMeasure, EffectSettings, Pool, losses, make_pool
+from recollect.context.evidence import Timeline
+from recollect.errors import ModelError, UsageError
+
+Gather = Callable[[Timeline, int, EffectSettings], Pool]
+
+_SHORTLIST: Final = 4  # candidates that a move after an event checks exactly
+_ALARM: Final = 2.0  # standard errors above the loss of the choice
+_LEAST_ALARM: Final = 0.05  # nats: where all answers are nearly certain the error says little
+_KEPT: Final = 4096  # moments remembered
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Step:
+    """Hold the set kept at one moment, and what is shown.
+
+    Parameters
+    ----------
+    places : tuple of int
+        The kept set, as places in the timeline.
+    alarm : float
+        Support loss above which it is chosen anew.
+    chosen : Chosen
+        What is shown.
+    """
+
+    places: tuple[int, ...]
+    alarm: float
+    chosen: Chosen
+
+
+class Optimiser:
+    """Choose the demonstrations of a person by their measured effect, in two stages.
+
+    Parameters
+    ----------
+    measure : DemonstrationMeasure
+        Asks the model.
+    settings : EffectSettings
+        What is measured, and how sets change.
+    count : int
+        Most demonstrations of a set.
+    gather : callable, optional
+        ``gather(line, known, settings)`` makes the pool of a moment.
+    """
+
+    def __init__(
+        self, measure: DemonstrationMeasure, settings: EffectSettings, count: int, *, gather: Gather = make_pool
+    ) -> None:
+        self.measure = measure
+        self.settings = settings
+        self.count = count
+        self.gather = gather
+        self._steps: OrderedDict[bytes, _Step] = OrderedDict()
+        self._lock = Lock()  # several questions may be asked at once
+
+    def chosen(self, line: Timeline, known: int) -> Chosen:
+        """Return the demonstrations of a person of whom the first `known` events are known.
+
+        Parameters
+        ----------
+        line : Timeline
+            The person's events.
+        known : int
+            How many of them, the first ones, are known.
+        """
+        return self._step(line, known).chosen
+
+    def _step(self, line: Timeline, known: int) -> _Step:
+        """Find the last remembered moment since the last full selection, and walk from there."""
+        moment, start = known, self._anchor(known)
+        while moment > start and _key(line, moment) not in self._steps:
+            moment -= 1
+        step = self._steps.get(_key(line, moment)) or self._take(line, moment, None)
+        self._remember(_key(line, moment), step)
+        for later in range(moment + 1, known + 1):
+            step = self._take(line, later, step)
+            self._remember(_key(line, later), step)
+        return step
+
+    def _remember(self, key: bytes, step: _Step) -> None:
+        with self._lock:
+            self._steps[key] = step
+            self._steps.move_to_end(key)
+            if len(self._steps) > _KEPT:
+                self._steps.popitem(last=False)
+
+    def _anchor(self, known: int) -> int:
+        """Return the last moment of a planned full selection."""
+        anew = self.settings.anew
+        return known // anew * anew if known >= anew else 1 << known.bit_length() >> 1
+
+    def _take(self, line: Timeline, known: int, before: _Step | None) -> _Step:
+        """Take one step, or show the most recent where nothing can be measured."""
+        try:
+            trial = SetTrial(self.measure, self.gather(line, known, self.settings), self.settings, self.count)
+            return self._measured(trial, before)
+        except (UsageError, ModelError) as error:
+            places = np.arange(max(known - self.count, 0), known)
+            chosen = Chosen(places, np.zeros(len(places)), None, None, "recent", f"the most recent: {error.what}")
+            return _Step((), -np.inf, chosen)
+
+    def _measured(self, trial: SetTrial, before: _Step | None) -> _Step:
+        """Choose in full or follow, then guard."""
+        if not latest(trial):
+            return _Step((), -np.inf, _nothing("no demonstrations: the budget holds none"))
+        kept, alarm = None, -np.inf
+        if before is not None:
+            kept, alarm = self._follow(trial, before.places), before.alarm
+        if kept is None or kept.loss > alarm:
+            kept = select(trial)
+            alarm = kept.loss + max(_ALARM * _error(trial.pool, kept.losses), _LEAST_ALARM)
+        places = trial.pool.demonstrations[list(kept.columns)].tolist()
+        return _Step(tuple(places), alarm, guarded(trial, kept))
+
+    def _follow(self, trial: SetTrial, places: tuple[int, ...]) -> WeighedSet:
+        """Carry a set over to the pool of a later moment and improve it: stage 2."""
+        stays = np.isin(trial.pool.demonstrations, places) & trial.candidates
+        current = trial.weigh([tuple(np.flatnonzero(stays).tolist())])[0]
+        for _ in range(self.settings.moves):
+            moved = improve(trial, current, shortlist=_SHORTLIST)
+            if moved is current:
+                break
+            current = moved
+        return current
+
+
+def guarded(trial: SetTrial, kept: WeighedSet) -> Chosen:
+    """Show a set, or what beats it on the support: the most recent events, or nothing."""
+    pool = trial.pool
+    own, without = kept.loss, trial.weigh([()])[0].loss
+    recent = float(recent_losses(trial) @ pool.weights)
+    figures = f"loss {own:.3f}, of the most recent {recent:.3f}, of none {without:.3f} nats"
+    if trial.copies:
+        figures += f"; {trial.copies} earlier events with the same item left out"
+    if min(own, recent) > without or (not kept.columns and recent > without):
+        return replace(_nothing(f"no demonstrations: {figures}"), loss=without, loss_without=without)
+    optimised = bool(kept.columns) and own <= recent
+    columns = list(kept.columns if optimised else latest(trial))
+    effects = trial.look(kept.columns).effects[columns]
+    kind, name = ("optimised", "optimised") if optimised else ("recent", "the most recent")
+    return Chosen(
+        pool.demonstrations[columns], effects, own if optimised else recent, without, kind, f"{name}: {figures}"
+    )
+
+
+def recent_losses(trial: SetTrial) -> Float64[np.ndarray, " Q"]:
+    """Return the loss of each support query in nats with what was most recent when it was asked."""
+    pool = trial.pool
+    earlier = pool.visible & (pool.demonstrations < pool.line.visible[pool.support, None])
+    behind = earlier[:, ::-1]
+    cost = np.cumsum(behind * trial.tokens[::-1], axis=1)
+    kept = behind & (np.cumsum(behind, axis=1) <= trial.count) & (cost <= (trial.settings.tokens or np.inf))
+    recent = replace(pool, visible=kept[:, ::-1])
+    return losses(recent, trial.measure.predictions(recent, np.ones((1, len(pool)))))[0]
+
+
+def _nothing(note: str) -> Chosen:
+    return Chosen(np.zeros(0, np.int64), np.zeros(0), None, None, "none", note)
+
+
+def _error(pool: Pool, each: Float64[np.ndarray, " Q"]) -> float:
+    """Return the standard error of a weighted mean."""
+    return float(np.sqrt(pool.weights**2 @ (each - each @ pool.weights) ** 2))
+
+
+def _key(line: Timeline, known: int) -> bytes:
+    """Digest what is known of a person at a moment."""
+    digest = hashlib.blake2b(f"{line.user} {known}".encode(), digest_size=16)
+    for part in (line.items, line.labels, line.values, line.times, line.visible):
+        digest.update(part[:known].tobytes())
+    return digest.digest()

@@ -1,0 +1,1 @@
+"""The live service: the store of what came in, the engine that answers from it, and the HTTP API."""

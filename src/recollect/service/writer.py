@@ -1,0 +1,194 @@
+"""One thread that writes, so that writes which come in at the same time share a commit.
+
+It decides that nobody hears of a write before it is durable; that writes happen in the order in which they came in,
+those of a kind that follow each other as one; that a group which cannot be stored together is stored one by one, so
+that the fault of one is not the fault of all; and that lazy writes (nobody waits for them) linger a little for company,
+and are dropped rather than let the queue grow without bound.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Connection
+
+from recollect.errors import RecollectError, SystemFailure
+from recollect.service.database import Database
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+Work = Callable[[Connection, Sequence[P]], Sequence[R | RecollectError]]
+"""Write several payloads in a transaction; give for each its result, or the error that refuses it alone."""
+
+_GROUP: Final = 20_000  # of weight: events, above all
+_LINGER: Final = 0.1  # seconds
+
+
+@dataclass(slots=True)
+class _Job:
+    """A write that waits for its turn."""
+
+    work: Work[Any, Any]
+    payload: Any
+    weight: int
+    lazy: bool
+    done: Future[Any] = field(default_factory=Future[Any])
+
+
+class Writer:
+    """Write to a database from one thread.
+
+    Parameters
+    ----------
+    database : Database
+        Where to.
+    room : int
+        How many writes may wait.
+    """
+
+    def __init__(self, database: Database, *, room: int = 20_000) -> None:
+        self._database = database
+        self._queue: queue.Queue[_Job | None] = queue.Queue(room)
+        self._gate = threading.Lock()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name="recollect-store", daemon=True)
+        self._thread.start()
+
+    def write(self, work: Work[P, R], payload: P, *, weight: int = 1) -> R:
+        """Write, and return when it is durable.
+
+        Parameters
+        ----------
+        work : callable
+            How it is written, with others of its kind.
+        payload : object
+            What is written.
+        weight : int
+            How much that is, in rows.
+
+        Raises
+        ------
+        RecollectError
+            If it is refused or cannot be stored; then nothing of it is.
+        """
+        job = _Job(work, payload, weight, lazy=False)
+        self._put(job, block=True)
+        return job.done.result()
+
+    def write_lazily(self, work: Work[P, R], payload: P) -> Future[R]:
+        """Have it written with the next commit, and return at once; cancelled if there is no room.
+
+        Raises
+        ------
+        SystemFailure
+            If the store is closed.
+        """
+        job = _Job(work, payload, 1, lazy=True)
+        try:
+            self._put(job, block=False)
+        except queue.Full:
+            job.done.cancel()
+        return job.done
+
+    def close(self) -> None:
+        """Write what waits, and stop. Closing again does nothing."""
+        with self._gate:
+            was_open, self._open = self._open, False
+            if was_open:
+                self._queue.put(None)
+        self._thread.join()
+
+    def _put(self, job: _Job, *, block: bool) -> None:
+        """Queue a job, unless the store is closed: nothing may be put behind the end.
+
+        Raises
+        ------
+        SystemFailure
+            If it is.
+        queue.Full
+            If there is no room and the caller does not wait.
+        """
+        while True:
+            with self._gate:
+                if not self._open:
+                    raise SystemFailure(
+                        "the store is closed", got="a write", expected="an open store", do="open it again"
+                    )
+                try:
+                    self._queue.put_nowait(job)
+                except queue.Full:
+                    if not block:
+                        raise
+                else:
+                    return
+            time.sleep(_LINGER)  # the gate stays open for others, such as the one who closes
+
+    def _run(self) -> None:
+        more = True
+        while more:
+            group, more = self._next_group()
+            if group:
+                self._store(group)
+
+    def _next_group(self) -> tuple[list[_Job], bool]:
+        """Take what waits, at least one job; says whether more may come."""
+        group: list[_Job] = []
+        weight, until = 0, 0.0
+        while weight < _GROUP:
+            try:
+                job = self._queue.get(timeout=_wait(group, until))
+            except queue.Empty:
+                break
+            if job is None:
+                return group, False
+            if not group:
+                until = time.monotonic() + _LINGER
+            group.append(job)
+            weight += job.weight
+        return group, True
+
+    def _store(self, group: list[_Job]) -> None:
+        """Write a group in one transaction, or one by one where that fails for a reason that is not the database's."""
+        try:
+            with self._database.writing() as connection:
+                results = _perform(connection, group)
+        except Exception as error:  # noqa: BLE001 - handed to those who wait: it is raised there
+            if len(group) > 1 and not isinstance(error, SystemFailure):
+                for job in group:
+                    self._store([job])
+            else:
+                _answer(group, [error] * len(group))
+        else:
+            _answer(group, results)
+
+
+def _wait(group: list[_Job], until: float) -> float | None:
+    """Return how many seconds the thread may wait for one more job."""
+    if not group:
+        return None
+    return max(until - time.monotonic(), 0.0) if all(job.lazy for job in group) else 0.0
+
+
+def _perform(connection: Connection, group: list[_Job]) -> list[Any]:
+    """Do the work of each run of jobs of a kind at once; one result for each job, in order."""
+    results: list[Any] = []
+    for work, jobs in groupby(group, key=lambda job: job.work):
+        payloads = [job.payload for job in jobs]
+        results.extend(result for _, result in zip(payloads, work(connection, payloads), strict=True))
+    return results
+
+
+def _answer(group: list[_Job], results: Sequence[Any]) -> None:
+    for job, result in zip(group, results, strict=True):
+        if isinstance(result, Exception):
+            job.done.set_exception(result)
+        else:
+            job.done.set_result(result)
