@@ -89,6 +89,8 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
         raise SourceNotFound("no such settings file", got=file, expected="a TOML file", do="check the path")
 
     class FromFile(Settings):
+        """The settings, with a file among their sources."""
+
         model_config = SettingsConfigDict(toml_file=file)
 
     try:
