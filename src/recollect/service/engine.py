@@ -38,7 +38,7 @@ from recollect.service.store import Store
 
 __all__ = ["Answer", "Engine", "Erasure", "Explanation", "InlineEvent", "Query", "Status"]
 
-_LIGHT_SHARE, _LIGHT_SECONDS = 0.25, 0.05  # of a deadline, and most, that is kept back for the light ranker
+_LIGHT_SHARE, _LIGHT_SECONDS = 0.25, 0.15  # of a deadline, and most, that is kept back for the light ranker
 
 
 class Engine:

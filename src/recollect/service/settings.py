@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     burst: Annotated[int, Field(ge=1, description="Requests that may come at once before the rate counts.")] = 1_000
     slots: Annotated[
         int, Field(ge=1, le=1_000, description="Requests of one kind (answers, writes) at once; more are refused.")
-    ] = 64
+    ] = 32
     engine: Annotated[EngineSettings, Field(description="What the engine may use.")] = EngineSettings()
     drain_seconds: Annotated[
         float, Field(ge=0, description="How long to answer on, marked as not ready, after the signal to stop.")
