@@ -104,9 +104,7 @@ def leads() -> dict[str, list[float]]:
     return against
 
 
-BEHIND = pytest.mark.xfail(
-    strict=False, reason="after a change of taste the most recent events are better; docs/lrgd.md has figures"
-)
+BEHIND = pytest.mark.xfail(reason="after a change of taste the most recent events are better; docs/lrgd.md has figures")
 
 
 @pytest.mark.parametrize("other", ["none", pytest.param("recent", marks=BEHIND)])

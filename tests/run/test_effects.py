@@ -110,5 +110,7 @@ def test_what_is_served_is_measured_as_the_prompt_shows_it(world, tuned):
         tuned, Context(world.log, rule=tuned.recipe.past.rule(), prior=tuned.prior), make_prompter(tuned, world)
     )
     assert said[0, last, 1] - said[0, last, 0] == pytest.approx(answerer.log_odds(row)[0], abs=EXACT)
-    alone = measure.predictions(pool, np.zeros((1, len(pool))))
-    assert said[1] == pytest.approx(alone[0], abs=1.0)  # without demonstrations, up to the positions of the question
+    bare = showing(tuned, "demonstrations.count=0")
+    asked_alone = RowAnswerer(bare, answerer.context, make_prompter(bare, world)).log_odds(row)
+    assert said[1, last, 1] - said[1, last, 0] == pytest.approx(asked_alone[0], abs=EXACT)
+    assert abs(said[0, last, 1] - said[1, last, 1]) > EXACT

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from worlds import planted_world, small_recipe, untuned
 
 from recollect.errors import UsageError
 from recollect.rank.recommender import Recommender
+from recollect.run.tuned import digest_of
 from recollect.service.arms import Arm, Arms, place
 from recollect.service.light import LightRanker
 
@@ -20,7 +22,8 @@ def arm():
     world = planted_world(users=4, items=6, events=12)
     recommender = Recommender(untuned(world, small_recipe()), world)
     light = LightRanker(recommender)
-    return {name: Arm(name, Path(name), name, recommender, light) for name in "abc"}
+    backbone = digest_of(recommender.model.causal)
+    return {name: Arm(name, Path(name), name, backbone, recommender, light) for name in "abc"}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
@@ -29,6 +32,16 @@ def test_an_arm_answers_its_share(arm, share):
     answered = [arms.of(str(number)) is arm["b"] for number in range(4000)]
     assert np.mean(answered) == pytest.approx(share, abs=0.02)
     assert (arms.share_of(arm["a"]), arms.share_of(arm["b"])) == (1 - share, share)
+
+
+def test_a_changed_weight_is_noticed(arm):
+    weight = next(arm["a"].recommender.model.causal.parameters())
+    assert arm["a"].is_untouched()
+    with torch.no_grad():
+        weight[0] += 1
+    assert not arm["a"].is_untouched()
+    with torch.no_grad():
+        weight[0] -= 1
 
 
 @given(user=st.text(max_size=10))

@@ -240,6 +240,7 @@ def test_an_answer_can_be_explained_later(start):
     engine.append([NewEvent("later", "u1", "i2", 5.0)])
     explained = engine.explain(answer.request_id)
     assert explained.exact
+    assert explained.untouched
     assert [item.item for item in explained.items] == [item.item for item in answer.ranking.items]
     assert all(len(item.reasons) == 3 for item in explained.items)
     light = engine.explain(engine.recommend(Query(user="u1", deadline_ms=0.001)).request_id)

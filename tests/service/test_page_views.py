@@ -25,9 +25,9 @@ def answer(*items: str, ranker: str = "model", fallback: str | None = None) -> A
     return Answer("r1", ranker, fallback, "nano", 7, Ranking(ranked, TRACE), 31.0)
 
 
-def explanation(*items: str, digest: str = "d" * 64) -> Explanation:
+def explanation(*items: str, digest: str = "d" * 64, untouched: bool = True) -> Explanation:
     ranked = tuple(RankedItem(1, item, item, 0.5, REASONS) for item in items)
-    return Explanation("r1", "u", "model", None, "nano", 0, ranked, True, {}, digest)
+    return Explanation("r1", "u", "model", None, "nano", 0, ranked, True, {}, digest, untouched=untouched)
 
 
 def pressed(*before: str, digest: str = "d" * 64) -> Change:
@@ -76,6 +76,12 @@ def test_a_fallback_says_why(fallback):
 )
 def test_the_model_is_said_to_be_the_same_only_if_it_is(digest, before, said):
     assert said in say_model(digest, before)
+
+
+def test_weights_that_changed_are_not_said_to_be_the_same():
+    changed = view_list(answer("a"), explanation("a", untouched=False), pressed("b"))
+    assert "was not touched" not in changed.model
+    assert ("same", "weights as before") not in changed.figures
 
 
 def test_an_empty_list_is_no_fault():

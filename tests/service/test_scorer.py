@@ -19,7 +19,7 @@ from recollect.service.scorer import Job, Scorer
 def arm():
     world = planted_world(users=6, items=15, events=60)
     recommender = Recommender(untuned(world, small_recipe()), world, way="compact")
-    return Arm("one", Path("one"), "digest", recommender, LightRanker(recommender))
+    return Arm("one", Path("one"), "digest", "backbone", recommender, LightRanker(recommender))
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ import json
 
 import pytest
 from typer.testing import CliRunner
+from worlds import small_block
 
 from recollect.cli.app import build
+from recollect.recipe import dump_recipe
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +65,19 @@ def test_a_study_needs_a_method(data, tmp_path):
     done = CliRunner().invoke(build(), ["study", "delay", str(data), "--out", str(tmp_path)])
     assert done.exit_code == 2
     assert "got       none" in done.stderr
+
+
+@pytest.mark.parametrize("choices", ["recent,nearest", "recent,recent", ""])
+def test_ways_of_choosing_that_do_not_exist_are_refused(study, choices):
+    done = study("demonstrations", "--choices", choices)
+    assert done.exit_code == 2
+    assert "some of recent, similar, random, effect, rerank" in done.stderr
+
+
+def test_two_persons_may_share_each_account(data, tmp_path):
+    recipe = tmp_path / "paper.toml"
+    recipe.write_text(dump_recipe(small_block("recicl", "tuning.rows=60")), encoding="utf-8")
+    asked = ["--recipe", str(recipe), "--rows", "20", "--counts", "1", "--choices", "recent", "--shared-accounts"]
+    done = CliRunner().invoke(build(), ["study", "demonstrations", str(data), "--out", str(tmp_path / "out"), *asked])
+    assert done.exit_code == 0, done.stderr
+    assert "two persons share each account" in done.stdout

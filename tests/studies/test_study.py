@@ -14,6 +14,7 @@ from recollect.run.tuned import TunedModel
 from recollect.studies.controls import controls_study
 from recollect.studies.cost import TuningCost, body_weights, tokens_per_row
 from recollect.studies.delay import delay_study
+from recollect.studies.demonstrations import demonstrations_study
 from recollect.studies.design import Arm, Design
 from recollect.studies.efficiency import efficiency_study
 from recollect.studies.periods import periods_study
@@ -245,6 +246,24 @@ def test_controls_of_the_block_layout_change_what_is_said(papers, tmp_path):
         assert len(losses) == len(set(losses.values())) == 5
     shown = {point.place: point.tokens_per_row or 0 for point in result.points if point.series == "tallrec"}
     assert shown["demonstrations only at inference"] > shown["as is"] > shown["without events"]
+
+
+def test_choices_of_demonstrations_are_compared_at_equal_numbers(papers, tmp_path):
+    choices = ("recent", "random", "effect")
+    result = run_study(demonstrations_study(counts=(2,), choices=choices), papers, out=tmp_path)
+    assert result.places == ["2", "24"]
+    for arm in ("recicl", "tallrec"):
+        recent, random, effect = (at(result, f"{arm}, {choice}", "2") for choice in choices)
+        assert recent.log_loss != random.log_loss
+        assert np.isfinite(effect.log_loss)
+        assert result.at(f"{arm}, recent", "24") is not None
+        assert result.at(f"{arm}, effect", "24") is None
+    assert "recicl, effect − recicl, random, 2" in {contrast.name for contrast in result.contrasts}
+
+
+def test_a_stream_has_no_demonstrations_to_choose(design, tmp_path):
+    with pytest.raises(UsageError, match="block layout"):
+        run_study(demonstrations_study(), design, out=tmp_path)
 
 
 def test_efficiency_counts_both_forms(papers, tmp_path):

@@ -90,11 +90,7 @@ class TunedModel:
 
     def digest(self) -> str:
         """Return the SHA-256 of all weights, as hexadecimal text."""
-        sha = hashlib.sha256()
-        for name, weight in sorted(self.language_model.state_dict().items()):
-            sha.update(name.encode())
-            sha.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-        return sha.hexdigest()
+        return digest_of(self.language_model)
 
     def save(self, folder: Path) -> None:
         """Write the run folder: aside first, then renamed into place.
@@ -179,6 +175,15 @@ class TunedModel:
         model = join_model(self.language_model.causal, self.text, channel)
         model.train(self.language_model.training)
         return replace(self, language_model=model, vectors=vectors)
+
+
+def digest_of(module: torch.nn.Module) -> str:
+    """Return the SHA-256 of the names and bytes of all weights of a module, as hexadecimal text."""
+    sha = hashlib.sha256()
+    for name, weight in sorted(module.state_dict().items()):
+        sha.update(name.encode())
+        sha.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()
 
 
 def _with_weights_of(channel: ItemChannel, old: ItemChannel, places: torch.Tensor) -> ItemChannel:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from recollect.errors import UsageError
 from recollect.rank.recommender import Recommender
+from recollect.run.tuned import digest_of
 from recollect.service.light import LightRanker
 
 _SCALE = 1 << 64
@@ -30,7 +31,9 @@ class Arm:
     run : Path
         The run folder.
     digest : str
-        SHA-256 of its weights.
+        SHA-256 of its weights, as the run has them.
+    backbone : str
+        SHA-256 of its backbone's weights when it was loaded; the item tables may grow with the catalog.
     recommender : Recommender
         Answers with the model.
     light : LightRanker
@@ -40,8 +43,13 @@ class Arm:
     name: str
     run: Path
     digest: str
+    backbone: str
     recommender: Recommender
     light: LightRanker
+
+    def is_untouched(self) -> bool:
+        """Hash the backbone's weights now, about a gigabyte a second, and tell whether they are as loaded."""
+        return digest_of(self.recommender.model.causal) == self.backbone
 
 
 @dataclass(frozen=True, eq=False, slots=True)

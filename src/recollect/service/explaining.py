@@ -16,7 +16,7 @@ import numpy as np
 
 from recollect.rank.ask import Ask
 from recollect.rank.ranking import RankedItem
-from recollect.service.arms import Arms
+from recollect.service.arms import Arm, Arms
 from recollect.service.queries import Answer, Explanation, Query
 from recollect.service.records import Request
 
@@ -44,10 +44,11 @@ def explained(request: Request, arms: Arms) -> Explanation:
         Those that answer now; the one that answered is asked again, or the first one if it is gone.
     """
     payload = request.payload
+    answered = next((one for one in arms if one.digest == payload["digest"]), None)
     items = [RankedItem(number + 1, *one) for number, one in enumerate(payload["items"])]
     exact = False
     if request.ranker == "model" and request.user is not None and items:
-        items, exact = _asked_again(request.user, items, payload, arms)
+        items, exact = _asked_again(request.user, items, payload, answered or arms.first)
     return Explanation(
         request_id=request.id,
         user=request.user,
@@ -59,12 +60,12 @@ def explained(request: Request, arms: Arms) -> Explanation:
         exact=exact,
         trace=payload["trace"],
         digest=payload["digest"],
+        untouched=answered is not None and answered.is_untouched(),
     )
 
 
-def _asked_again(user: str, items: list[RankedItem], payload: Any, arms: Arms) -> tuple[list[RankedItem], bool]:
+def _asked_again(user: str, items: list[RankedItem], payload: Any, arm: Arm) -> tuple[list[RankedItem], bool]:
     """Give the first items their reasons, and say whether their scores are the same again."""
-    arm = next((one for one in arms if one.digest == payload["digest"]), arms.first)
     trace, top = payload["trace"], items[:_EXPLAINED]
     codes = np.array([arm.recommender.catalog.code(item.item) for item in top], np.int32)
     ask = Ask(user=user, at=trace["time"], known=trace["known"], top=len(top), items=codes, explain=True)

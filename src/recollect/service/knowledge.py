@@ -19,7 +19,7 @@ from recollect.data.dataset import Dataset
 from recollect.errors import UsageError
 from recollect.rank.capacity import Capacity
 from recollect.rank.recommender import Recommender
-from recollect.run.tuned import TunedModel
+from recollect.run.tuned import TunedModel, digest_of
 from recollect.service.arms import Arm, Arms
 from recollect.service.engine_settings import EngineSettings
 from recollect.service.light import LightRanker
@@ -105,15 +105,7 @@ class Knowledge:
         return appended
 
     def add_items(self, items: Sequence[Item]) -> Added:
-        """Add items to the catalog; they can be recommended at once.
-
-        Raises
-        ------
-        DataError
-            If an item is there with other content.
-        SystemFailure
-            If the store fails.
-        """
+        """Store items, then show them to every arm; as `Engine.add_items`."""
         with self._applying:
             imported = {item.id for item in self.shelves.imported_items(items)}
             added = self._store.add_items([item for item in items if item.id not in imported])
@@ -123,15 +115,7 @@ class Knowledge:
         return Added(added.accepted, [*added.duplicates, *(item.id for item in items if item.id in imported)])
 
     def add_users(self, users: Sequence[User]) -> Added:
-        """Add users with profiles.
-
-        Raises
-        ------
-        DataError
-            If a user is there with another profile.
-        SystemFailure
-            If the store fails.
-        """
+        """Store users, then show them to every arm; as `Engine.add_users`."""
         with self._applying:
             imported = {user.id for user in self.shelves.imported_users(users)}
             added = self._store.add_users([user for user in users if user.id not in imported])
@@ -142,15 +126,7 @@ class Knowledge:
         return Added(added.accepted, [*added.duplicates, *(user.id for user in users if user.id in imported)])
 
     def erase(self, user: str) -> Erasure:
-        """Erase a user: events, kept requests, profile, and all that is held in memory.
-
-        Imported events lie in a folder that is only read; they are never shown again.
-
-        Raises
-        ------
-        SystemFailure
-            If the store cannot do it; then nothing is erased.
-        """
+        """Erase a user from the store, then from every arm; as `Engine.erase`."""
         with self._applying:
             self._catch_up()
             code = self.shelves.users.find(user, NOBODY)
@@ -164,21 +140,12 @@ class Knowledge:
         return Erasure(erased.events, erased.requests, erased.profile, imported)
 
     def activate(self, run: Path, *, split: float | None = None) -> None:
-        """Load a run beside those that answer, and switch to it, for all users or for a share of them.
-
-        Parameters
-        ----------
-        run : Path
-            A run folder; one that answers already is not loaded again.
-        split : float, optional
-            Share of the users, 0 to 1, who stay with it; the other users stay with the first model.
+        """Load a run, let it know all that is stored, and exchange the arms; as `Engine.activate`.
 
         Raises
         ------
         UsageError
             If the share is out of range.
-        RunNotFound, RunVersion, ModelError
-            If the run cannot be read; then nothing has changed.
         """
         with self._activating:
             if split is not None and not 0 <= split <= 1:
@@ -208,7 +175,8 @@ class Knowledge:
         if name in self._names and self._names[name] != digest:
             name = f"{name}-{digest[:8]}"
         self._names[name] = digest
-        return Arm(name, run, digest, recommender, LightRanker(recommender))
+        backbone = digest_of(recommender.model.causal)
+        return Arm(name, run, digest, backbone, recommender, LightRanker(recommender))
 
     def _replay(self, arm: Arm) -> None:
         """Let an arm know all that the others know."""

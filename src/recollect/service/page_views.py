@@ -183,7 +183,7 @@ def view_list(answer: Answer, explanation: Explanation | None, change: Change | 
     reasons = {one.item: one.reasons for one in explanation.items} if explanation else {}
     rows = tuple(view_row(one, reasons.get(one.item, ()), before=before) for one in answer.ranking.items)
     here = {row.item for row in rows}
-    digest = explanation.digest if explanation else ""
+    digest = explanation.digest if explanation and explanation.untouched else ""
     left = () if before is None else tuple(title for item, title in before.titles.items() if item not in here)
     return ListView(
         request_id=answer.request_id,
@@ -245,7 +245,7 @@ def say_ranker(answer: Answer) -> str:
 
 
 def say_model(digest: str, before: Shown | None) -> str:
-    """Say whether the weights are what they were; the digest may be empty, if it is not known."""
+    """Say whether the weights are what they were; the digest is empty unless they were hashed anew and found so."""
     if not digest:
         return "No event touches the model: it only changes what the model is shown."
     now = f"{digest[:_DIGITS]}…"

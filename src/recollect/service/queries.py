@@ -111,6 +111,8 @@ class Explanation:
         What every station decided, as it was answered.
     digest : str
         SHA-256 of the weights that answered.
+    untouched : bool
+        Whether the model that answered still has, hashed anew, the weights that were loaded; false if it is gone.
     """
 
     request_id: str
@@ -123,6 +125,7 @@ class Explanation:
     exact: bool
     trace: Mapping[str, Any]
     digest: str
+    untouched: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,7 @@ class ExplainAnswer(_Answer):
     items: list[ExplainedItem]
     trace: dict[str, Any]
     digest: Annotated[str, Field(description="SHA-256 of the weights that answered.")]
+    untouched: Annotated[bool, Field(description="Whether these weights, hashed anew, are those that were loaded.")]
 
 
 class ArmOut(_Answer):

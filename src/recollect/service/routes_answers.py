@@ -129,6 +129,7 @@ async def explain(
         ],
         trace=dict(found.trace),
         digest=found.digest,
+        untouched=found.untouched,
     )
 
 
