@@ -129,10 +129,18 @@ def test_a_set_that_loses_to_the_most_recent_is_not_shown():
     assert (found.kind, found.places.tolist()) == ("recent", [26, 27, 28, 29])
 
 
+def test_a_set_is_shown_once_it_has_met_events_that_could_not_change_it():
+    line = listener(0)
+    found = [Optimiser(HEAD, SETTINGS, 4).chosen(line, known) for known in range(16, 24)]
+    assert [one.kind for one in found[:3]] == ["recent"] * 3
+    assert "on the 2 events that it met" in found[2].note
+    assert "optimised" in {one.kind for one in found[3:]}
+
+
 def test_of_an_item_met_again_the_latest_event_is_kept():
-    items = np.random.default_rng(0).integers(0, 18, 20)
+    items = np.random.default_rng(0).integers(0, 18, 29)
     line = line_of(items.tolist(), (items % GENRES < 3).tolist())
-    found = Optimiser(HEAD, SETTINGS, 6).chosen(line, 20)
+    found = Optimiser(HEAD, SETTINGS, 6).chosen(line, 29)
     assert found.kind == "optimised"
     assert len(np.unique(line.items[found.places])) == len(found.places)
     assert "earlier events with the same item left out" in found.note

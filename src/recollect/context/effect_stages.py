@@ -6,8 +6,9 @@ What it is: `Optimiser`, which answers which demonstrations a person is shown at
   whenever the loss of the kept set exceeds that of its choice by two standard errors (and 0.05 nats);
 - **stage 2** follows every event between: demonstrations that left the pool leave the set, then come at most `moves`
   moves, each of which lowers the exact loss of the support;
-- **guards**: the set is shown if it answers the support at least as well as the most recent events of each question
-  would have; else the most recent events are; and nothing, if both do worse than nothing.
+- **guards**: a set has to prove itself. It is shown once it has met at least three events since the last planned
+  selection, each before that event could change it, and answered them at least as well as the most recent events of
+  that moment would have; until then the most recent events are shown, and nothing, if both do worse than nothing.
 
 The answer is a function of the known events and the settings alone: replay, serving and rebuilding agree whatever was
 asked before. Steps are remembered by the content of the past that they saw, so a growing past costs one step per event.
@@ -37,6 +38,7 @@ Gather = Callable[[Timeline, int, EffectSettings], Pool]
 _SHORTLIST: Final = 4  # candidates that a move after an event checks exactly
 _ALARM: Final = 2.0  # standard errors above the loss of the choice
 _LEAST_ALARM: Final = 0.05  # nats: where all answers are nearly certain the error says little
+_PROOF: Final = 3  # events that a set meets before it is shown
 _KEPT: Final = 4096  # moments remembered
 
 
@@ -52,11 +54,15 @@ class _Step:
         Support loss above which it is chosen anew.
     chosen : Chosen
         What is shown.
+    leads : tuple of float
+        By how many nats the set answered each event since the planned selection better than the most recent events did,
+        oldest first.
     """
 
     places: tuple[int, ...]
     alarm: float
     chosen: Chosen
+    leads: tuple[float, ...] = ()
 
 
 class Optimiser:
@@ -134,19 +140,21 @@ class Optimiser:
         """Choose in full or follow, then guard."""
         if not latest(trial):
             return _Step((), -np.inf, _nothing("no demonstrations: the budget holds none"))
-        kept, alarm = None, -np.inf
+        recent = recent_losses(trial)
+        kept, alarm, leads = None, -np.inf, ()
         if before is not None:
-            kept, alarm = self._follow(trial, before.places), before.alarm
+            carried = _carried(trial, before.places)
+            leads = (*before.leads, *_newest(trial.pool, recent - carried.losses))
+            kept, alarm = self._follow(trial, carried), before.alarm
         if kept is None or kept.loss > alarm:
             kept = select(trial)
             alarm = kept.loss + max(_ALARM * _error(trial.pool, kept.losses), _LEAST_ALARM)
         places = trial.pool.demonstrations[list(kept.columns)].tolist()
-        return _Step(tuple(places), alarm, guarded(trial, kept))
+        return _Step(tuple(places), alarm, _guarded(trial, kept, recent, leads), leads)
 
-    def _follow(self, trial: SetTrial, places: tuple[int, ...]) -> WeighedSet:
-        """Carry a set over to the pool of a later moment and improve it: stage 2."""
-        stays = np.isin(trial.pool.demonstrations, places) & trial.candidates
-        current = trial.weigh([tuple(np.flatnonzero(stays).tolist())])[0]
+    def _follow(self, trial: SetTrial, carried: WeighedSet) -> WeighedSet:
+        """Improve a set that was carried over to a later moment: stage 2."""
+        current = carried
         for _ in range(self.settings.moves):
             moved = improve(trial, current, shortlist=_SHORTLIST)
             if moved is current:
@@ -155,23 +163,46 @@ class Optimiser:
         return current
 
 
-def guarded(trial: SetTrial, kept: WeighedSet) -> Chosen:
-    """Show a set, or what beats it on the support: the most recent events, or nothing."""
+def _carried(trial: SetTrial, places: tuple[int, ...]) -> WeighedSet:
+    """Weigh what a later moment still holds of a set."""
+    stays = np.isin(trial.pool.demonstrations, places) & trial.candidates
+    return trial.weigh([tuple(np.flatnonzero(stays).tolist())])[0]
+
+
+def _newest(pool: Pool, each: Float64[np.ndarray, " Q"]) -> tuple[float, ...]:
+    """Return the value of the newest event, if it is asked at all."""
+    return (float(each[-1]),) if pool.support[-1] == pool.known - 1 else ()
+
+
+def _guarded(trial: SetTrial, kept: WeighedSet, recent: Float64[np.ndarray, " Q"], leads: tuple[float, ...]) -> Chosen:
+    """Show a set that has proved itself, or the most recent events, or nothing."""
     pool = trial.pool
-    own, without = kept.loss, trial.weigh([()])[0].loss
-    recent = float(recent_losses(trial) @ pool.weights)
-    figures = f"loss {own:.3f}, of the most recent {recent:.3f}, of none {without:.3f} nats"
+    own, others, without = kept.loss, float(recent @ pool.weights), trial.weigh([()])[0].loss
+    figures = f"loss {own:.3f}, of the most recent {others:.3f}, of none {without:.3f} nats"
     if trial.copies:
         figures += f"; {trial.copies} earlier events with the same item left out"
-    if min(own, recent) > without or (not kept.columns and recent > without):
+    if min(own, others) > without or (not kept.columns and others > without):
         return replace(_nothing(f"no demonstrations: {figures}"), loss=without, loss_without=without)
-    optimised = bool(kept.columns) and own <= recent
+    lead = _faded(leads, trial.settings.half_life)
+    optimised = bool(kept.columns) and len(leads) >= _PROOF and lead >= 0
     columns = list(kept.columns if optimised else latest(trial))
     effects = trial.look(kept.columns).effects[columns]
     kind, name = ("optimised", "optimised") if optimised else ("recent", "the most recent")
+    proof = f"the set led by {lead:+.3f} nats on the {len(leads)} events that it met"
     return Chosen(
-        pool.demonstrations[columns], effects, own if optimised else recent, without, kind, f"{name}: {figures}"
+        pool.demonstrations[columns],
+        effects,
+        own if optimised else others,
+        without,
+        kind,
+        f"{name}: {proof}; {figures}",
     )
+
+
+def _faded(leads: tuple[float, ...], half_life: float) -> float:
+    """Return the mean of leads whose weights halve every `half_life` events; 0 without any."""
+    weights = 0.5 ** (np.arange(len(leads))[::-1] / half_life)
+    return float(np.average(leads, weights=weights)) if leads else 0.0
 
 
 def recent_losses(trial: SetTrial) -> Float64[np.ndarray, " Q"]:
