@@ -48,7 +48,7 @@ contracts:
 	$(BIN)/lint-imports
 
 tests:
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 bench: install ## measure speed, as ratios within one run
 	$(BIN)/python -m benchmarks
