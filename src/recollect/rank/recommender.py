@@ -251,10 +251,8 @@ class Recommender:
         """
         old = self.shelf
         grows, shelf = old.grows_to(catalog), old.with_catalog(catalog)
-        static = shelf.tuned.vectors.static
-        candidates = (
-            self.candidates.extended(static[len(old.catalog) :]) if grows else self.candidates.with_vectors(static)
-        )
+        static, known = shelf.tuned.vectors.static, self.candidates
+        candidates = known.extended(static[len(old.catalog) :]) if grows else known.with_vectors(static)
         with self._lock:
             self.shelf, self.candidates = shelf, candidates
             self.trunks.model = shelf.model
@@ -263,13 +261,13 @@ class Recommender:
 
     def set_users(self, users: Users) -> None:
         """Take in users: a catalog of users in which none has another code than now."""
-        shelf = self.shelf.with_users(users)
         with self._lock:
-            self.shelf = shelf
+            self.shelf = self.shelf.with_users(users)
 
     def hide(self, users: Iterable[str]) -> None:
         """Know some users of the import no longer: neither their events nor their profiles."""
-        self.shelf = self.shelf.without_users(list(users))
+        with self._lock:
+            self.shelf = self.shelf.without_users(list(users))
 
     def forget(self, user: str, events: Sequence[LiveEvent] = ()) -> None:
         """Forget a user: whatever is kept in memory, and the added events, which then were never there.

@@ -37,7 +37,7 @@ class EngineSettings(BaseModel):
     deadline_ms: float = Field(default=1000, gt=0)
     queue: int = Field(default=64, ge=1)
     candidates: int = Field(default=200, ge=1)
-    light: int = Field(default=8, ge=1)
+    light: int = Field(default=2, ge=1)
     trunk_bytes: int = Field(default=256 * _MIB, ge=0)
     history_bytes: int = Field(default=32 * _MIB, ge=0)
     way: str | None = None

@@ -3,14 +3,20 @@
 It decides how the end goes: the first signal makes the service unready; after `drain_seconds` nothing new is accepted,
 what runs may end, and the store is flushed. A second signal leaves at once, which loses nothing that was acknowledged.
 An engine that cannot start ends the process too. SIGHUP activates what the name of the run leads to by then.
+
+It decides too how the process shares its interpreter: a thread that wants it waits 0.2 ms instead of 5, since the model
+gives it back at every product and would else wait behind everybody else; and what was loaded by the time the service is
+ready is never looked through for garbage again, which held every answer up for up to half a second.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,6 +33,7 @@ from recollect.service.state import Service
 
 _BACKLOG: Final = 1_024
 _HEADERS: Final = 32 * 1024  # bytes of a request line with its headers
+_SWITCH: Final = 0.0002  # seconds that a thread waits before it asks for the interpreter
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -99,6 +106,7 @@ class Server(uvicorn.Server):
         self._service = service
         self._run = run
         self._on_ready = on_ready
+        self._settled = False
         self._leave_at = 0.0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the framework's signature
@@ -113,18 +121,26 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Say ten times a second whether to leave."""
-        if self._on_ready is not None and self._service.phase == "ready":
-            self._on_ready()
-            self._on_ready = None
+        if not self._settled and self._service.phase == "ready":
+            self._settle()
         leave = await super().on_tick(counter)
         return self._service.failure is not None or (leave and time.monotonic() >= self._leave_at)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and hear SIGHUP where there is such a thing."""
+        sys.setswitchinterval(_SWITCH)
         await super().startup(sockets)
         if self._run is not None and threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, self._activate, self._run)
+
+    def _settle(self) -> None:
+        """Keep what is loaded out of the garbage collector's sight, and say that the service is ready."""
+        self._settled = True
+        gc.collect()
+        gc.freeze()
+        if self._on_ready is not None:
+            self._on_ready()
 
     def _activate(self, run: Path) -> None:
         try:
