@@ -133,7 +133,7 @@ def test_a_set_is_shown_once_it_has_met_events_that_could_not_change_it():
     line = listener(0)
     found = [Optimiser(HEAD, SETTINGS, 4).chosen(line, known) for known in range(16, 24)]
     assert [one.kind for one in found[:3]] == ["recent"] * 3
-    assert "on the 2 events that it met" in found[2].note
+    assert "set tried on 2 of 3 events" in found[2].note
     assert "optimised" in {one.kind for one in found[3:]}
 
 

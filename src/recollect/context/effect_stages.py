@@ -183,19 +183,18 @@ def _guarded(trial: SetTrial, kept: WeighedSet, recent: Float64[np.ndarray, " Q"
         figures += f"; {trial.copies} earlier events with the same item left out"
     if min(own, others) > without or (not kept.columns and others > without):
         return replace(_nothing(f"no demonstrations: {figures}"), loss=without, loss_without=without)
-    lead = _faded(leads, trial.settings.half_life)
-    optimised = bool(kept.columns) and len(leads) >= _PROOF and lead >= 0
+    proved, lead = len(leads) >= _PROOF, _faded(leads, trial.settings.half_life)
+    optimised = bool(kept.columns) and proved and lead >= 0
     columns = list(kept.columns if optimised else latest(trial))
     effects = trial.look(kept.columns).effects[columns]
     kind, name = ("optimised", "optimised") if optimised else ("recent", "the most recent")
-    proof = f"the set led by {lead:+.3f} nats on the {len(leads)} events that it met"
+    met = (
+        f"set {lead:+.3f} nats ahead on {len(leads)} events"
+        if proved
+        else f"set tried on {len(leads)} of {_PROOF} events"
+    )
     return Chosen(
-        pool.demonstrations[columns],
-        effects,
-        own if optimised else others,
-        without,
-        kind,
-        f"{name}: {proof}; {figures}",
+        pool.demonstrations[columns], effects, own if optimised else others, without, kind, f"{name}: {met}; {figures}"
     )
 
 
