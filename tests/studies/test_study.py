@@ -255,7 +255,7 @@ def test_choices_of_demonstrations_are_compared_at_equal_numbers(papers, tmp_pat
     for arm in ("recicl", "tallrec"):
         recent, random, effect = (at(result, f"{arm}, {choice}", "2") for choice in choices)
         assert recent.log_loss != random.log_loss
-        assert effect.log_loss > 0
+        assert (effect.log_loss or np.nan) > 0
         assert result.at(f"{arm}, recent", "24") is not None
         assert result.at(f"{arm}, effect", "24") is None
     assert "recicl, effect − recicl, random, 2" in {contrast.name for contrast in result.contrasts}
