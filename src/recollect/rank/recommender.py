@@ -254,8 +254,7 @@ class Recommender:
         static, known = shelf.tuned.vectors.static, self.candidates
         candidates = known.extended(static[len(old.catalog) :]) if grows else known.with_vectors(static)
         with self._lock:
-            self.shelf, self.candidates = shelf, candidates
-            self.trunks.model = shelf.model
+            self.shelf, self.candidates, self.trunks.model = shelf, candidates, shelf.model
             if not grows:
                 self.trunks.clear()
 
