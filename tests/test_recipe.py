@@ -75,6 +75,8 @@ def test_a_value_to_set_is_toml_or_else_text(text, table, key, value):
         ("history.shown.deep=3", "history.shown"),
         ("history.evict=1000", "history"),
         ("backbone.width=30", "backbone"),
+        ("past.delay=-5", "past.delay = -5"),
+        ("tuning.method=lora", "stream layout"),
         ("tuning.epochs", "tuning.epochs"),
         ("=3", "=3"),
     ],
@@ -86,7 +88,7 @@ def test_a_value_that_does_not_fit_is_named(text, named):
 
 
 def test_a_recipe_that_lacks_a_value_is_refused():
-    with pytest.raises(UsageError, match="Field required"):
+    with pytest.raises(UsageError, match="lacks; got no summary"):
         parse_recipe({"name": "x"}, where="here")
 
 
@@ -100,6 +102,60 @@ def test_no_such_preset_names_those_that_are():
         load_recipe("stream", preset="huge")
 
 
+@pytest.mark.parametrize(("text", "got"), [("presets = 3", "presets = 3"), ("[presets]\nbig = 3", "presets.big = 3")])
+def test_presets_that_are_no_tables_are_refused(tmp_path, text, got):
+    file = tmp_path / "mine.toml"
+    file.write_text(f'name = "mine"\nsummary = "s"\nsource = "own"\n{text}\n')
+    with pytest.raises(UsageError, match="no tables") as refused:
+        load_recipe(str(file))
+    assert refused.value.got == got
+
+
+@pytest.mark.parametrize(
+    ("similarity", "vectors", "fits"),
+    [
+        ("semantic", ("collaborative_width=0",), True),
+        ("semantic", ("text_width=0",), True),  # genres and years are left
+        ("semantic", ("text=backbone", "text_width=0"), False),
+        ("semantic", ("text=backbone", "text_width=0", "reduce=false"), True),
+        ("collaborative", ("text=backbone", "text_width=0"), True),
+        ("collaborative", ("collaborative_width=0",), False),
+        ("hybrid", ("collaborative_width=0",), False),
+    ],
+)
+def test_a_similarity_needs_the_vectors_that_it_weighs(similarity, vectors, fits):
+    values = [f"history.similarity={similarity}", *(f"vectors.{value}" for value in vectors)]
+    if fits:
+        assert load_recipe("recicl", overrides=values).history.similarity == similarity
+    else:
+        with pytest.raises(UsageError, match=r"width 0; expected .*; widen"):
+            load_recipe("recicl", overrides=values)
+
+
+MODEL = ("backbone=0", "backbone.kind=pretrained", "backbone.name=m")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "noted"),
+    [
+        ("stream", (), []),
+        ("recicl", (), []),
+        ("tallrec", (), ["tuning.method lora needs"]),
+        ("zero-shot", (), ["tuning.method none needs"]),
+        ("recicl", ("layout.chat=true",), ["layout.chat needs"]),
+        ("tallrec", ("layout.chat=true",), ["tuning.method lora and layout.chat need"]),
+        ("tallrec", ("layout.chat=true", *MODEL), []),
+        ("rella", MODEL, []),
+        ("rella", (*MODEL, "history.choice=recent"), ["tuning.original 0.5 does nothing"]),
+        ("rella", (*MODEL, "history.choice=recent", "history.order=similar-last"), []),
+        ("stream", ("tuning.original=1",), ["tuning.original 1 does nothing"]),
+    ],
+)
+def test_notes_say_what_is_needed_and_what_does_nothing(name, values, noted):
+    notes = load_recipe(name, overrides=values).notes
+    assert [note[: len(begins)] for note, begins in zip(notes, noted, strict=True)] == noted
+
+
 def test_a_file_that_is_not_toml_is_refused(tmp_path):
     (tmp_path / "bad.toml").write_text("name = ")
     with pytest.raises(UsageError, match="not TOML"):
@@ -110,7 +166,7 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path):
     preset=st.sampled_from([None, *PRESETS]),
     epochs=st.integers(1, 10**6),
     rate=st.floats(1e-30, 1e30),
-    summary=st.text(st.characters(exclude_categories=["Cs", "Cc"])),
+    summary=st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n")),
 )
 def test_what_is_written_is_read_back(tmp_path_factory, preset, epochs, rate, summary):
     chosen = load_recipe("stream", preset=preset, overrides=[f"tuning.epochs={epochs}", f"tuning.rate={rate!r}"])

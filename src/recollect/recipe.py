@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from recollect.context.controls import ControlSettings
 from recollect.context.demonstrations import DemonstrationSettings
@@ -23,6 +23,7 @@ from recollect.context.evidence import HistoryView
 from recollect.context.vectors import VectorSettings
 from recollect.data.past import PastRule
 from recollect.errors import UsageError
+from recollect.misfits import misfit
 from recollect.model.settings import ChannelSettings, NanoShape, PretrainedBackbone, TuningSettings
 from recollect.prompt.answers import AnswerSettings
 from recollect.prompt.block import BlockSettings
@@ -35,7 +36,7 @@ class PastSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ties: Literal["exclude", "order"] = "exclude"
-    delay: int = 0
+    delay: int = Field(default=0, ge=0)
 
     def rule(self) -> PastRule:
         """Return the rule."""
@@ -84,7 +85,33 @@ class Recipe(BaseModel):
     def _fits(self) -> Recipe:
         if isinstance(self.layout, StreamSettings):
             self._require_stream()
+        else:
+            self._require_vectors()
         return self
+
+    @property
+    def notes(self) -> list[str]:
+        """What the recipe needs besides its own values, and which of them do nothing; one sentence each."""
+        notes: list[str] = []
+        method, shown = self.tuning.method, self.history
+        if isinstance(self.layout, BlockSettings) and isinstance(self.backbone, NanoShape):
+            needs = [f"tuning.method {method}"] * (method != "full") + ["layout.chat"] * self.layout.chat
+            does = "need" if len(needs) > 1 else "needs"
+            if needs:
+                notes.append(
+                    f"{' and '.join(needs)} {does} a language model: give --backbone MODEL to `recollect tune`"
+                )
+        is_recent = (shown.choice, shown.order) == ("recent", "time")
+        if self.tuning.original and is_recent:
+            notes.append(
+                f"tuning.original {self.tuning.original:g} does nothing: histories are the most recent events anyway; "
+                "set history.choice to retrieved or both"
+            )
+        return notes
+
+    def wordless(self) -> Recipe:
+        """Return what the recipe does, without what is said about it."""
+        return self.model_copy(update={"summary": "", "source": ""})
 
     def _require_stream(self) -> None:
         """Refuse choices that the stream, which shows each event once and in time, cannot show.
@@ -102,6 +129,28 @@ class Recipe(BaseModel):
             )
         if isinstance(self.backbone, PretrainedBackbone):
             raise ValueError("the stream layout needs backbone.kind nano; set layout.kind to block for other models")
+        if self.tuning.method == "lora":
+            raise ValueError(
+                "the stream layout tunes a model from scratch, to which lora adds nothing; set tuning.method to full"
+            )
+
+    def _require_vectors(self) -> None:
+        """Refuse a measure of nearness that lacks the item vectors it weighs.
+
+        Raises
+        ------
+        ValueError
+            If there is one.
+        """
+        view, vectors = self.history, self.vectors
+        share = {"semantic": 1.0, "collaborative": 0.0, "hybrid": view.semantic_share}[view.similarity]
+        # beside n-grams stand genres and years, and what is not reduced keeps its columns
+        has_text = vectors.text == "ngrams" or not vectors.reduce or vectors.text_width > 0
+        if (share > 0 and not has_text) or (share < 1 and not vectors.collaborative_width):
+            raise ValueError(
+                f"history.similarity {view.similarity} weighs item vectors of width 0; "
+                "widen vectors.text_width or vectors.collaborative_width, or take another history.similarity"
+            )
 
 
 def recipe_names() -> list[str]:
@@ -132,7 +181,7 @@ def load_recipe(name: str, *, preset: str | None = None, overrides: Sequence[str
     3
     """
     document = _read(name)
-    presets = cast(dict[str, dict[str, Any]], document.pop("presets", {}))
+    presets = _take_presets(document, where=name)
     if preset is not None and preset not in presets:
         raise UsageError(
             "a preset that the recipe does not have", got=preset, expected=f"one of {sorted(presets)}", do="choose one"
@@ -154,13 +203,9 @@ def parse_recipe(document: dict[str, Any], *, where: str) -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(
-            f"a value of the recipe {where} does not fit",
-            got=f"{'.'.join(map(str, first['loc']))} = {first['input']!r}",
-            expected=first["msg"],
-            do="correct the file or the --set option; `recollect tune --help` shows an example",
-        ) from error
+        advice = "correct the file or the --set option; `recollect tune --help` shows an example"
+        refused = misfit(error, Recipe, where=f"the recipe {where}", do=advice)
+        raise refused from error
 
 
 def dump_recipe(recipe: Recipe) -> str:
@@ -174,6 +219,10 @@ def dump_recipe(recipe: Recipe) -> str:
 
 
 def _assignment(name: str, value: object) -> str:
+    """Write a value; a text of several lines keeps them, so that it can be read."""
+    if isinstance(value, str) and "\n" in value:
+        lines = (json.dumps(line, ensure_ascii=False)[1:-1] for line in value.split("\n"))
+        return "\n".join([f'{name} = """', *lines]) + '"""'
     return f"{name} = {json.dumps(value, ensure_ascii=False)}"
 
 
@@ -189,6 +238,29 @@ def _read(name: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError("a recipe that is not TOML", got=error, expected="valid TOML", do=f"correct {name}") from error
+
+
+def _take_presets(document: dict[str, Any], *, where: str) -> dict[str, dict[str, Any]]:
+    """Take the presets out of a recipe.
+
+    Raises
+    ------
+    UsageError
+        If they are no tables.
+    """
+    presets = document.pop("presets", {})
+    tables = {"presets": presets}
+    if isinstance(presets, dict):
+        tables = {f"presets.{name}": table for name, table in cast(dict[str, Any], presets).items()}
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise UsageError(
+                f"presets of the recipe {where} that are no tables",
+                got=f"{name} = {table!r}",
+                expected="a table for each preset, such as [presets.small.tuning]",
+                do="correct the file",
+            )
+    return cast(dict[str, dict[str, Any]], presets)
 
 
 def _parse_override(text: str) -> dict[str, Any]:

@@ -131,6 +131,8 @@ def test_a_prompt_of_soft_tokens_is_shown_by_titles(folder):
     assert told["text"].startswith("<begin>")
     assert told["text"].endswith(f"<{item['title']}>")
     assert all(f"<{event['title']}>" in told["text"] for event in told["shown"])
+    assert told["pieces"][0] == "<begin>"
+    assert told["pieces"][told["answered_at"]] == f"<{item['title']}>"
     assert told["text"].count("<like>") == sum(event["liked"] for event in told["shown"])
 
 

@@ -3,12 +3,12 @@
 RECOLLECT_GOLDEN=1 writes the files anew.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from golden import golden
 
 from recollect.cli.app import COMMANDS
 
@@ -29,14 +29,6 @@ Results go to stdout and talk goes to stderr. Every reading command takes `--jso
 
 def tidy(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.strip().splitlines()) + "\n"
-
-
-def golden(path: Path, text: str) -> str:
-    """Give the text that the file holds; write the file first if that is asked for."""
-    if os.environ.get("RECOLLECT_GOLDEN"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    return path.read_text(encoding="utf-8")
 
 
 def file_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """Recipes of text on a language model in a folder, by the command: from the forecast to the comparison."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -65,11 +66,25 @@ def test_a_prompt_is_shown_as_the_model_reads_it(folder):
         assert told in shown.stderr
 
 
+def test_a_prompt_is_shown_token_by_token(folder):
+    asked = ("prompt", "show", "run", "data", "--user", "u1", "--item", "i2")
+    told, lines = loaded(folder, *asked), invoke(folder, *asked, "--tokens").stdout.splitlines()
+    pairs = list(zip(told["tokens"], told["pieces"], strict=True))
+    begins = "  ".join(f"{token} {json.dumps(piece, ensure_ascii=False)}" for token, piece in pairs[:6])
+    assert lines[0] == f"    0: {begins}"
+    assert len(lines) == -(-len(pairs) // 6)
+    assert lines[-1].endswith(f'{pairs[-1][0]} "{pairs[-1][1]}" <- the answer is read here')
+
+
 def test_a_prompt_as_json_holds_all(folder):
     told = loaded(folder, "prompt", "show", "run", "data", "--user", "u1", "--item", "i2")
     assert told["answered_at"] == len(told["tokens"]) - 1 == told["position"]
     assert 0 < len(told["shown"]) <= told["known"]
     assert told["text"].endswith("Answer:")
+    held = set(re.findall(r' "(.*?)"', told["text"])[:-1])  # long titles are cut
+    assert len(held) == len(told["shown"])
+    assert all(any(event["title"].startswith(one) for one in held) for event in told["shown"])
+    assert len(told["pieces"]) == len(told["tokens"])
     assert told["dropped"] == {"demonstrations": 0, "events": 0}
     moment = told["shown"][-1]["time"]
     earlier = loaded(folder, "prompt", "show", "run", "data", "--user", "u1", "--item", "i2", "--at", moment)

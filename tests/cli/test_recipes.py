@@ -43,7 +43,20 @@ def test_show_applies_a_preset():
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_that_comes_along_is_fine_with_all_its_presets(name):
     checked = recipes("validate", name, "--json")
-    assert json.loads(checked.stdout) == {"name": name, "presets": preset_names(name), "fine": True}
+    told = json.loads(checked.stdout)
+    assert told == {"name": name, "presets": preset_names(name), "fine": True, "notes": load_recipe(name).notes}
+
+
+def test_what_a_recipe_needs_and_what_does_nothing_is_noted(tmp_path):
+    (tmp_path / "own.toml").write_text(
+        OWN + '[layout]\nkind = "block"\n[tuning]\nmethod = "lora"\n[presets.half.tuning]\noriginal = 0.5\n'
+    )
+    checked = recipes("validate", tmp_path / "own.toml")
+    assert checked.exit_code == 0
+    *_, first, second, rest = checked.stdout.splitlines()
+    assert first.startswith("note     tuning.method lora needs a language model")
+    assert second.startswith("note     with preset half: tuning.original 0.5 does nothing")
+    assert rest.startswith("    ")
 
 
 @pytest.mark.parametrize(
@@ -51,8 +64,10 @@ def test_every_recipe_that_comes_along_is_fine_with_all_its_presets(name):
     [
         (OWN + "[tuning]\nepoch = 3\n", "tuning.epoch = 3"),
         (OWN + "[presets.big.tuning]\nepochs = 0\n", "with its preset big"),
-        ('name = "own"', "Field required"),
+        ('name = "own"', "no summary"),
         ("name = ", "not TOML"),
+        (OWN + "presets = 3\n", "presets = 3"),
+        (OWN + "[presets]\nbig = 3\n", "presets.big = 3"),
     ],
 )
 def test_what_does_not_fit_is_told_with_two(text, told, tmp_path):

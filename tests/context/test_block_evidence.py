@@ -157,16 +157,32 @@ def test_the_original_side_is_the_recent_history_in_time_order(choice, order):
     assert blocks.history(KNOWN, 6, 6, original=True).tolist() == [1, 3, 4]
 
 
-def test_a_set_of_candidates_shares_what_is_nearest_to_any():
+@given(
+    items=st.lists(st.integers(0, 9), max_size=20),
+    targets=st.lists(st.integers(0, ITEMS - 1), min_size=1, max_size=5),
+    view=st.fixed_dictionaries(VIEWS),
+)
+def test_a_shared_history_is_all_that_any_target_would_be_shown_alone(items, targets, view):
+    line, blocks = line_of(items), chooser(**view)
+    shared = blocks.shared_history(line, len(line), np.array(targets, np.int32)).tolist()
+    alone = [blocks.history(line, len(line), target).tolist() for target in targets]
+    assert sorted(shared) == sorted({place for history in alone for place in history})
+    near = blocks.neighbours.closeness(line.items[shared], np.array(targets, np.int32))
+    keys = {"time": shared, "similar-last": [*zip(near, shared, strict=True)]}
+    keys["similar-first"] = keys["similar-last"][::-1]
+    assert keys[view["order"]] == sorted(keys[view["order"]])
+
+
+def test_shared_demonstrations_are_as_many_as_asked_for():
     directions = np.eye(6, dtype=np.float32)[[0, 1, 2, 3, 4, 5, 1, 4]]
     blocks = BlockChooser(
-        HistoryView(shown=2, choice="retrieved", per="set"),
-        DemonstrationSettings(count=2, choice="similar"),
+        HistoryView(shown=1, choice="retrieved", per="set"),
+        DemonstrationSettings(count=1, choice="similar"),
         Neighbours(directions),
     )
-    targets = np.array([6, 7], np.int32)
-    assert blocks.shared_history(KNOWN, 6, targets).tolist() == [1, 4]
-    assert [one.event for one in blocks.evidence(KNOWN, 6, targets).demonstrations] == [1, 4]
+    found = blocks.evidence(KNOWN, 6, np.array([6, 7], np.int32))
+    assert found.query.tolist() == [1, 4]
+    assert [one.event for one in found.demonstrations] == [4]
 
 
 def test_a_demonstration_has_the_history_of_its_own_moment():

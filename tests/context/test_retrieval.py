@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from worlds import planted_world
 
 from recollect.context.evidence import HistoryView
-from recollect.context.retrieval import Neighbours, heterogeneity
+from recollect.context.retrieval import Neighbours
 from recollect.context.vectors import TextEncoder
 from recollect.errors import UsageError
 
@@ -36,11 +36,19 @@ def test_nearest_is_what_sorting_everything_gives(rows, past, targets, count):
 
 
 @given(rows=directions, past=pasts, targets=targets, count=st.integers(0, 14))
-def test_the_union_is_the_best_of_what_each_target_finds(rows, past, targets, count):
+def test_nearest_to_any_is_the_best_of_what_each_target_finds(rows, past, targets, count):
     neighbours = Neighbours(rows)
-    found = neighbours.union(past, targets, count=count).tolist()
+    found = neighbours.nearest_to_any(past, targets, count=count).tolist()
     assert found == brute(rows, past, targets.tolist(), count=count)
     assert set(found) <= set(neighbours.nearest(past, targets, count=count).ravel().tolist())
+
+
+@given(rows=directions, past=pasts, targets=targets, count=st.integers(0, 14), before=st.integers(0, 14))
+def test_items_that_came_again_later_are_left_out(rows, past, targets, count, before):
+    neighbours = Neighbours(rows)
+    found = neighbours.nearest(past, targets, count=count, before=before).tolist()
+    ranked = neighbours.nearest(past, targets, count=14).tolist()
+    assert found == [[place for place in row if place < before][:count] for row in ranked]
 
 
 def test_identical_movies_find_each_other_and_nobody_is_off_by_one():
@@ -116,12 +124,5 @@ def test_retrieval_shows_fewer_genres_than_recency():
     past, items = world.log.item[-60:], np.arange(30, dtype=np.int32)
     for count in (2, 4, 8):
         found = past[neighbours.nearest(past, items, count=count)]
-        shown = np.mean([heterogeneity(world.catalog, row) for row in found])
-        assert shown < heterogeneity(world.catalog, past[-count:])
-
-
-def test_heterogeneity_counts_first_genres():
-    catalog = planted_world().catalog  # genres take turns by three
-    assert heterogeneity(catalog, np.array([0, 3, 6], np.int32)) == 1
-    assert heterogeneity(catalog, np.array([0, 1, 3], np.int32)) == 2
-    assert heterogeneity(catalog.add("bare"), np.array([len(catalog)], np.int32)) == 0
+        shown = np.mean([len(set(row % 3)) for row in found])  # genres take turns by three
+        assert shown < len(set(past[-count:] % 3))

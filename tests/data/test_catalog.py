@@ -1,5 +1,7 @@
 """Ids become codes and back; unknown ones are told with near misses."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -28,9 +30,20 @@ def test_unknown_item_with_near_misses(films, asked):
         films.code(asked)
 
 
-def test_unknown_item_without(films):
-    with pytest.raises(UnknownItem, match="recollect inspect"):
-        films.code("zzz")
+def test_unknown_item_with_its_words_in_a_title(films):
+    with pytest.raises(UnknownItem, match=re.escape("did you mean 0110912 (Pulp Fiction (1994))?")):
+        films.code("fiction")
+
+
+@pytest.mark.parametrize("asked", ["zzz", "ix", ""])
+def test_unknown_item_without(films, asked):
+    with pytest.raises(UnknownItem, match="give one of them, such as 0133093, 0110912; the page of `recollect serve`"):
+        films.code(asked)
+
+
+def test_unknown_user_where_there_are_none():
+    with pytest.raises(UnknownUser, match="import data that hold some"):
+        Users(()).code("zzz")
 
 
 def test_unknown_user():

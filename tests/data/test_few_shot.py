@@ -1,11 +1,14 @@
-"""Few-shot sets: nested, in log order, drawn by row or by user."""
+"""Few-shot sets: nested, in log order, drawn by row or by user; kept, and read back for the same log alone."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from worlds import planted_world
 
-from recollect.data.few_shot import few_shot
-from recollect.errors import UsageError
+from recollect.data.digest import digest_of_log
+from recollect.data.few_shot import FewShot, few_shot, load_few_shot, save_few_shot
+from recollect.errors import DataError, UsageError
 
 LOG = planted_world().log
 ROWS = np.arange(400)
@@ -39,3 +42,27 @@ def test_nothing_asked_is_everything():
 def test_more_than_there_is_is_refused():
     with pytest.raises(UsageError, match="at most 400"):
         few_shot(LOG, ROWS, count=401, draw="rows", seed=0)
+
+
+def test_a_set_that_is_kept_is_read_back(tmp_path):
+    drawn = FewShot(few_shot(LOG, ROWS, count=64, draw="rows", seed=5), 5, digest_of_log(LOG))
+    save_few_shot(drawn, tmp_path)
+    found = load_few_shot(tmp_path, log=LOG)
+    assert found is not None
+    assert (found.rows.dtype, found.rows.tolist()) == (np.int64, drawn.rows.tolist())
+    assert (found.seed, found.log) == (5, digest_of_log(LOG))
+
+
+def test_rows_of_another_log_are_refused(tmp_path):
+    save_few_shot(FewShot(ROWS, 0, digest_of_log(LOG)), tmp_path)
+    with pytest.raises(DataError, match="another log"):
+        load_few_shot(tmp_path, log=replace(LOG, value=LOG.value + np.float32(1)))
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00\xff" * 40, None], ids=["empty", "noise", "half"])
+def test_a_damaged_set_is_a_data_error(damage, tmp_path):
+    save_few_shot(FewShot(ROWS, 0, digest_of_log(LOG)), tmp_path)
+    file = tmp_path / "few_shot.npz"
+    file.write_bytes(file.read_bytes()[:500] if damage is None else damage)
+    with pytest.raises(DataError, match="tune again"):
+        load_few_shot(tmp_path, log=LOG)

@@ -1,6 +1,7 @@
 """Item vectors from hidden states: the tokens that count, whatever stands beside them in a batch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,16 @@ import pytest
 import torch
 from backbones import ROWS, make_tokenizer
 from transformers import BertConfig, BertModel, T5Config, T5Model
-from worlds import planted_world, small_recipe
+from worlds import planted_world, small_block, small_recipe, untuned
 
 from recollect.context.item_vectors import ItemVectors
 from recollect.data.catalog import Catalog
-from recollect.errors import ModelError
+from recollect.errors import ModelError, UsageError
 from recollect.model.backbone import load_backbone
 from recollect.model.language_model import LanguageModel
 from recollect.model.settings import PretrainedBackbone
 from recollect.model.text_vectors import PooledEncoder, describe
+from recollect.run.tuned import TunedModel
 
 Folders = Callable[[str], Path]
 CATALOG = planted_world().catalog
@@ -101,8 +103,18 @@ def test_all_directions_keep_every_angle(encoder: PooledEncoder):
     np.testing.assert_allclose(found / found[0, 0], expected / expected[0, 0], atol=1e-4)
 
 
-def test_a_later_item_is_encoded_as_if_it_had_been_there(encoder: PooledEncoder):
-    fitted = encoder.fitted(CATALOG, width=4, seed=0)
+def test_whole_states_are_centred_and_keep_every_column(encoder: PooledEncoder):
+    pooled = encoder.encode(CATALOG)
+    fitted = replace(encoder, reduces=False).fitted(CATALOG, width=4, seed=0)
+    vectors = fitted.encode(CATALOG)
+    assert (fitted.width, vectors.shape) == (32, (30, 32))
+    centred = pooled - pooled.mean(0)
+    np.testing.assert_allclose(vectors, centred / centred.std(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("reduces", [True, False])
+def test_a_later_item_is_encoded_as_if_it_had_been_there(encoder: PooledEncoder, reduces: bool):
+    fitted = replace(encoder, reduces=reduces).fitted(CATALOG, width=4, seed=0)
     restored = encoder.restored(fitted.arrays())
     grown = CATALOG.add("new", title=CATALOG.titles[3], genres=CATALOG.genres[3], year=int(CATALOG.years[3]))
     found = restored.encode(grown)
@@ -128,6 +140,24 @@ def test_item_vectors_take_any_encoder(encoder: PooledEncoder):
     assert np.any(grown.static[-1, :text])
     assert not np.any(grown.static[-1, text:])
     np.testing.assert_array_equal(grown.static[:-1], vectors.static)
+
+
+@pytest.mark.parametrize("source", ["backbone", "sentence encoder"])
+def test_a_run_keeps_whole_states(source: str, sentence_encoder: PooledEncoder, tmp_path: Path):
+    world, text = planted_world(), "backbone" if source == "backbone" else sentence_encoder.model.name_or_path
+    tuned = untuned(world, small_block("rella", f"vectors.text={text}", "vectors.reduce=false"))
+    assert tuned.vectors.static.shape[1] - tuned.vectors.collaborative == tuned.vectors.encoder.width == 16
+    tuned.save(tmp_path / "run")
+    grown = world.catalog.add("new", title="Horror of the 99th night")
+    kept, loaded = (run.fitted_to(grown).vectors.static for run in (tuned, TunedModel.load(tmp_path / "run")))
+    np.testing.assert_array_equal(loaded[:-1], tuned.vectors.static)
+    np.testing.assert_allclose(loaded[-1], kept[-1], rtol=0, atol=1e-5)
+    assert np.any(loaded[-1])
+
+
+def test_whole_ngrams_are_refused():
+    with pytest.raises(UsageError, match="always reduced"):
+        small_recipe("vectors.reduce=false")
 
 
 def test_progress_is_told(encoder: PooledEncoder):

@@ -147,6 +147,11 @@ def test_the_automatic_way_is_measured_and_leaves_the_model_as_it_was(model: Lan
     assert (model.decoder, model.cache_kind) == (None, "int8")
 
 
+def test_long_answers_are_measured_within_what_the_model_reads():
+    model = LanguageModel(build("gpt2"), answers=((7,), (11, 12, 13, 14)))
+    assert set(measure_ways(model, trunk=1000, candidates=3, length=2, rounds=1)) == {"stock"}
+
+
 def test_a_family_of_another_shape_has_the_stock_way_only(language_model: Callable[[str], LanguageModel]):
     model = language_model("gpt2")
     assert available_ways(model) == ("stock",)

@@ -1,4 +1,7 @@
-"""The text of block prompts: golden files, order and number of blocks, titles as they come, and the budget."""
+"""The text of block prompts: golden files, order and number of blocks, titles as they come, and the budget.
+
+RECOLLECT_GOLDEN=1 writes the golden files anew.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -17,12 +20,15 @@ from blocks import (
     told_log,
     word_vocabulary,
 )
+from golden import golden
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers_by_family import CHATS
 
 from recollect.context.demonstrations import DemonstrationSettings
 from recollect.context.evidence import HistoryView
-from recollect.errors import PromptError
+from recollect.context.retrieval import Neighbours
+from recollect.errors import ModelError, PromptError
 from recollect.prompt.answers import Answers
 from recollect.prompt.block import BlockLayout, BlockSettings
 from recollect.prompt.block_prompter import BlockPrompter
@@ -61,14 +67,36 @@ FORMS = {
     "profile": (BlockSettings(profile=True), HistoryView(shown=3, feedback="likes")),
     "numbered": (BlockSettings(numbered=True), HistoryView(shown=3, feedback="likes")),
     "chat": (BlockSettings(chat=True, noun="animal"), HistoryView(shown=3, feedback="likes")),
-}
+    "retrieved": (BlockSettings(), HistoryView(shown=3, choice="retrieved", feedback="likes")),
+    "both": (BlockSettings(), HistoryView(shown=3, choice="both", feedback="likes")),
+    "similar-first": (
+        BlockSettings(form="stars"), HistoryView(shown=3, choice="retrieved", order="similar-first"),
+    ),
+    "similar-last": (
+        BlockSettings(form="stars"), HistoryView(shown=3, choice="retrieved", order="similar-last"),
+    ),
+}  # fmt: skip
+
+DEGREES = (50, 80, 65, 10, 30, 70, 0, 20, 40, 90)
+"""Where the items lie on a quarter of a circle: of Ants, Bees and Elk, Bees are the nearest to Jay, then Ants."""
+
+
+def on_a_circle(prompter: BlockPrompter) -> BlockPrompter:
+    """Give a prompter item vectors whose nearness can be seen by eye."""
+    angles = np.radians(DEGREES)
+    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    return replace(prompter, chooser=replace(prompter.chooser, neighbours=Neighbours(directions)))
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_golden_text(name: str):
     settings, view = FORMS[name]
-    text = shown(prompter_of(settings, view=view)).text
-    assert text + "\n" == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
+    text = shown(on_a_circle(prompter_of(settings, view=view))).text + "\n"
+    assert text == golden(GOLDEN / f"{name}.txt", text)
+
+
+def test_no_golden_text_is_left_over():
+    assert {file.stem for file in GOLDEN.glob("*.txt")} == {*FORMS, *(f"chat-{name}" for name in CHATS)}
 
 
 @pytest.mark.parametrize("choice", ["recent", "retrieved", "both"])
@@ -140,6 +168,13 @@ def test_an_opening_that_the_template_writes_stands_once():
     )
     assert layout.start(0)[:2].tolist() == [0, 1]
     assert (layout.start(0) == 0).sum() == 1
+
+
+def test_a_chat_without_a_template_is_refused():
+    plain = replace(word_vocabulary(), frame=None)
+    assert shown(prompter_of(vocabulary=plain)).text.endswith("Answer:")
+    with pytest.raises(ModelError, match=r"layout\.chat = true, and a tokenizer without .*set layout\.chat to false"):
+        prompter_of(BlockSettings(chat=True), vocabulary=plain)
 
 
 @given(

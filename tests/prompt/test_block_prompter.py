@@ -175,6 +175,24 @@ def test_segments_of_a_trunk_name_the_events_that_they_show():
     assert texts[5:] == ["\nLiked:", ' "Deer"', ' "Elk"', ' "The "Gnu""']
 
 
+@pytest.mark.parametrize("similar", ["recent", "similar"])
+@pytest.mark.parametrize("choice", ["recent", "retrieved"])
+@pytest.mark.parametrize("items", [(9,), (8, 9)], ids=["one", "two"])
+def test_the_events_shown_are_those_in_the_texts(choice, similar, items):
+    prompter = prompter_of(
+        view=HistoryView(shown=2, choice=choice, feedback="likes"),
+        solved=DemonstrationSettings(count=2, choice=similar),
+    )
+    line = context_of(told_log()).timeline(0).until(8)
+    question = prompter.question(line, np.array(items, np.int32), np.zeros((len(items), 4), np.float32))
+    texts = [
+        describe(question, number, vocabulary=prompter.layout.phrases.vocabulary).text for number in range(len(items))
+    ]
+    held = [place for place in range(8) if any(f' "{TITLES[place]}"' in text for text in texts)]  # place and item agree
+    assert question.shown.tolist() == held
+    assert set(question.events[question.events != NO_EVENT].tolist()) < set(held)
+
+
 @pytest.mark.parametrize("choice", ["recent", "retrieved"])
 def test_a_trunk_can_be_laid_out_before_there_are_candidates(choice):
     prompter = prompter_of(view=HistoryView(shown=3, choice=choice))

@@ -70,6 +70,12 @@ def test_plan_takes_every_tree_once_and_keeps_to_the_tokens(lengths: list[int], 
         assert len(group) == 1 or len(group) * bucket_length(max(lengths[n] for n in group)) <= tokens
 
 
+@given(LENGTHS, st.integers(16, 200))
+def test_a_batch_holds_the_next_longer_trees(lengths: list[int], tokens: int):
+    groups = plan_batches(np.array(lengths, np.int64), tokens=tokens)
+    assert [lengths[n] for group in groups for n in group] == sorted(lengths)
+
+
 @pytest.mark.parametrize("wrong", ["none", "too long", "features"])
 def test_trees_that_cannot_share_a_batch_are_refused(wrong: str):
     featured = join_segments([Segment(np.ones(1, np.int32), start=0, features=np.ones((1, 2), np.float32))])

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from worlds import planted_world, small_recipe, untuned
+from worlds import planted_world, small_block, small_recipe, untuned
 
 from recollect.context.evidence import Context
 from recollect.data.dataset import Dataset
 from recollect.data.past import PastRule
 from recollect.errors import UnknownItem, UnknownUser, UsageError
+from recollect.prompt.prompter import NO_EVENT
 from recollect.rank.recommender import Recommender
 from recollect.run.answering import RowAnswerer
 from recollect.run.prompting import make_prompter
@@ -122,3 +123,19 @@ def test_bad_questions_get_clear_answers(ask, error):
     recommender = Recommender(untuned(world, small_recipe()), world)
     with pytest.raises(error):
         recommender.recommend(**ask)
+
+
+def test_a_set_of_candidates_is_asked_behind_one_trunk_with_the_events_of_each():
+    world = planted_world()
+    recommender = Recommender(untuned(world, small_block("rella", "history.shown=2", "history.per=set")), world)
+    met = {world.catalog.ids[code] for code in world.log.item[world.log.user == 3]}
+    items = [one for one in world.catalog.ids if one not in met][:4]
+    together = recommender.question("u3", items)
+    shown = set(together.events.tolist()) - {NO_EVENT}
+    alone = [set(recommender.question("u3", [item]).events.tolist()) - {NO_EVENT} for item in items]
+    assert all(len(events) == 2 for events in alone)
+    assert shown == set().union(*alone)
+    assert len(shown) > 2
+    asked = recommender.recommend("u3", candidates=items).trace
+    assert (asked.shown, asked.tokens_new) == (len(shown), len(together.trunk))
+    assert recommender.recommend("u3", candidates=items).trace.tokens_new == 0

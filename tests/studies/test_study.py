@@ -17,9 +17,11 @@ from recollect.studies.delay import delay_study
 from recollect.studies.demonstrations import demonstrations_study
 from recollect.studies.design import Arm, Design
 from recollect.studies.efficiency import efficiency_study
+from recollect.studies.history import history_study
 from recollect.studies.periods import periods_study
 from recollect.studies.report import render
 from recollect.studies.result import Point, StudyResult
+from recollect.studies.shots import shots_study
 from recollect.studies.study import run_study
 
 
@@ -238,8 +240,14 @@ def papers(world, design):
     return Design(world, (solved, tallrec), design.split, rows=16)
 
 
-def test_controls_of_the_block_layout_change_what_is_said(papers, tmp_path):
-    result = run_study(controls_study(demonstrations=2), papers, out=tmp_path)
+@pytest.fixture(scope="module")
+def paper_folder(tmp_path_factory):
+    """One folder for all studies of the two, so that each is tuned once."""
+    return tmp_path_factory.mktemp("papers")
+
+
+def test_controls_of_the_block_layout_change_what_is_said(papers, paper_folder):
+    result = run_study(controls_study(demonstrations=2), papers, out=paper_folder)
     assert result.at("tallrec", "demonstrations only in tuning") is None
     for arm in ("recicl", "tallrec"):
         losses = {point.place: point.log_loss for point in result.points if point.series == arm}
@@ -248,9 +256,9 @@ def test_controls_of_the_block_layout_change_what_is_said(papers, tmp_path):
     assert shown["demonstrations only at inference"] > shown["as is"] > shown["without events"]
 
 
-def test_choices_of_demonstrations_are_compared_at_equal_numbers(papers, tmp_path):
+def test_choices_of_demonstrations_are_compared_at_equal_numbers(papers, paper_folder):
     choices = ("recent", "random", "effect")
-    result = run_study(demonstrations_study(counts=(2,), choices=choices), papers, out=tmp_path)
+    result = run_study(demonstrations_study(counts=(2,), choices=choices), papers, out=paper_folder)
     assert result.places == ["2", "24"]
     for arm in ("recicl", "tallrec"):
         recent, random, effect = (at(result, f"{arm}, {choice}", "2") for choice in choices)
@@ -266,11 +274,47 @@ def test_a_stream_has_no_demonstrations_to_choose(design, tmp_path):
         run_study(demonstrations_study(), design, out=tmp_path)
 
 
-def test_efficiency_counts_both_forms(papers, tmp_path):
-    result = run_study(efficiency_study(), papers, out=tmp_path)
+def test_efficiency_counts_both_forms(papers, paper_folder):
+    result = run_study(efficiency_study(), papers, out=paper_folder)
     every, last = (at(result, f"recicl, {which} answers", "1") for which in ("all", "last"))
     assert every.tuning_rows == last.tuning_rows == 40
     assert every.tuning_tokens
     assert last.tuning_tokens
     assert every.tuning_tokens < last.tuning_tokens
     assert render(result).count("<svg") == 3  # AUC against operations, tokens and milliseconds
+
+
+@pytest.fixture(scope="module")
+def paper(papers):
+    """The one with demonstrations."""
+    return replace(papers, arms=papers.arms[:1])
+
+
+def test_shots_learn_from_more_and_more_rows(paper, paper_folder):
+    result = run_study(shots_study(sizes=(20, 40, 10**6)), paper, out=paper_folder)
+    assert result.places == ["20", "40"]
+    for place, rows in (("20", 20), ("40", 40)):
+        assert at(result, "recicl", place).tuning_rows == rows
+    fitted = [at(result, "logistic regression", place).log_loss for place in result.places]
+    assert fitted[0] != fitted[1]
+    assert (at(result, "recicl", "20").tuning_tokens or np.nan) < (at(result, "recicl", "40").tuning_tokens or np.nan)
+    assert [one.name for one in result.contrasts] == [f"recicl − logistic regression, {n}" for n in result.places]
+    assert render(result).count("<svg") >= 1
+
+
+def test_history_changes_the_number_of_demonstrations_and_of_events(paper, paper_folder):
+    result = run_study(history_study(demonstrations=(0, 2), shown=(0, 2)), paper, out=paper_folder)
+    assert result.places == ["0", "2"]
+    solved, recent, retrieved = (
+        f"recicl, K {what}" for what in ("demonstrations", "recent events", "retrieved events")
+    )
+    assert result.series[:3] == [solved, recent, retrieved]
+    for series in (solved, recent, retrieved):
+        few, many = (at(result, series, place).tokens_per_row or np.nan for place in result.places)
+        assert few < many
+    # two demonstrations and two recent events are what the recipe itself shows
+    assert at(result, solved, "2").by_seed == at(result, recent, "2").by_seed
+    assert at(result, recent, "0").by_seed == at(result, retrieved, "0").by_seed
+    assert at(result, recent, "2").log_loss != at(result, retrieved, "2").log_loss
+    assert f"{retrieved} − {recent}, 2" in {one.name for one in result.contrasts}
+    assert render(result).count("<svg") >= 1

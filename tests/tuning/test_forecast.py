@@ -72,6 +72,23 @@ def test_an_adapter_takes_little_more_than_the_model(tmp_path):
     assert small.context == 2048
 
 
+@pytest.mark.parametrize("recipe", [small_recipe(), small_block("tallrec"), small_block("recicl")])
+def test_the_longest_prompt_is_the_farthest_position_of_a_question(recipe):
+    task = prepare(WORLD, recipe=recipe, split=SPLIT, seed=0)
+    packed = [batch.packed for batch in task.epochs.plan(0).batches()]
+    farthest = max(int(one.positions[tuple(one.slots.T)].max()) for one in packed)
+    assert forecast(task).epoch.longest == farthest + 1
+    assert forecast(task).epoch.longest < max(one.tokens.shape[1] for one in packed)
+
+
+def test_prompts_that_the_model_cannot_read_are_told():
+    short = small_recipe("backbone.positions=64", channel="text")
+    found = forecast(prepare(WORLD, recipe=short, split=SPLIT, seed=0))
+    assert max(found.epoch.longest, found.judged.longest) > found.context == 64
+    assert "backbone.positions" in dict(found.facts())["too long"]
+    assert "too long" not in dict(expected().facts())
+
+
 def test_json_and_facts_hold_what_people_ask_for():
     found = expected()
     stored = json.loads(json.dumps(found.to_json()))

@@ -1,8 +1,11 @@
 """A task laid out without its language model: the rows and prompts of the real one."""
 
+from shutil import copytree
+
 import numpy as np
 import pytest
 from backbones import write_backbone
+from transformers import AutoTokenizer
 from worlds import planted_world, small_recipe
 
 from recollect.data.splits import split_by_time
@@ -54,6 +57,34 @@ def test_a_model_of_our_own_is_prepared_as_it_is():
     recipe = small_recipe()
     drawn, real = outline(WORLD, recipe, split=SPLIT, seed=1), prepare(WORLD, recipe=recipe, split=SPLIT, seed=1)
     assert drawn.tuned.digest() == real.tuned.digest()
+
+
+@pytest.mark.parametrize(
+    ("like", "dislike"),
+    [("nope", "no"), ("abcd", "ab"), ("a", "b")],
+)
+def test_answers_are_judged_by_the_tokenizer_of_the_model(like, dislike, backbone):
+    overrides = ["tuning.rows=100", f"answers.like={like}", f"answers.dislike={dislike}"]
+    recipe = load_recipe("recicl", overrides=overrides)
+    recipe = recipe.model_copy(update={"backbone": PretrainedBackbone(name=str(backbone))})
+    told = []
+    for way in (outline, prepare):
+        try:
+            told.append(way(WORLD, recipe=recipe, split=SPLIT, seed=0).tuned.answers)
+        except ModelError as error:
+            told.append(str(error))
+    assert told[0] == told[1]
+
+
+def test_a_chat_needs_the_template_of_the_model_alone(backbone):
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    tokenizer.chat_template = "{% for one in messages %}<begin>{{ one['content'] }}<end>{% endfor %}"
+    chatting = copytree(backbone, backbone.parent / "chatting")
+    tokenizer.save_pretrained(chatting)
+    recipe = load_recipe("recicl", overrides=["tuning.rows=100", "layout.chat=true"])
+    recipe = recipe.model_copy(update={"backbone": PretrainedBackbone(name=str(chatting))})
+    drawn, real = (way(WORLD, recipe=recipe, split=SPLIT, seed=0) for way in (outline, prepare))
+    assert drawn.epochs.plan(0).groups[0][0].length == real.epochs.plan(0).groups[0][0].length
 
 
 def test_what_tuning_would_refuse_is_refused(tmp_path, backbone):

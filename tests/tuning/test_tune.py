@@ -1,18 +1,21 @@
 """Tuning end to end on a planted world: it learns, it resumes, and it never looks at the test part."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from backbones import write_backbone
 from interruptions import Stops
 from worlds import planted_world, small_block, small_recipe
 
+from recollect.data.few_shot import load_few_shot
 from recollect.data.splits import split_by_time
 from recollect.errors import DataError, UsageError
-from recollect.progress import SILENT
+from recollect.recipe import Recipe, load_recipe
 from recollect.run.tuned import TunedModel
-from recollect.tuning.run import tune
+from recollect.tuning.run import _fingerprint, prepare, tune
 
 
 @pytest.fixture(scope="module")
@@ -25,17 +28,85 @@ def split(world):
     return split_by_time(world.log)
 
 
-def test_a_tuning_that_was_stopped_ends_like_one_that_was_not(world, split, tmp_path):
-    recipe = small_recipe("tuning.checkpoint_seconds=1e-6")
-    whole = tune(world, out=tmp_path / "whole", recipe=recipe, split=split, seed=3)
+def lora_recipe(base: Path) -> Recipe:
+    """Tune a low-rank adapter of a small model in a folder."""
+    return load_recipe(
+        "tallrec",
+        overrides=[
+            "backbone.kind=pretrained", f"backbone.name={base}", "tuning.epochs=1", "tuning.batch_tokens=1000",
+            "history.shown=2", "layout.budget=250", "tuning.rate=0.01", "tuning.warmup=1", "tuning.rows=40",
+            "tuning.selection_rows=10", "tuning.checkpoint_seconds=1e-6",
+        ],
+    )  # fmt: skip
+
+
+FEW = ("tuning.rows=40", "tuning.selection_rows=10", "tuning.checkpoint_seconds=1e-6")
+RESUMED = {
+    "stream": lambda _: small_recipe("tuning.checkpoint_seconds=1e-6"),
+    "block": lambda _: small_block("recicl", *FEW),
+    "lora": lambda folder: lora_recipe(write_backbone("llama", folder / "base")),
+}
+
+
+@pytest.mark.parametrize("make", RESUMED.values(), ids=RESUMED)
+def test_a_tuning_that_was_stopped_ends_like_one_that_was_not(world, split, tmp_path, make):
+    recipe = make(tmp_path)
+    steps, left = Stops(10**6), Stops(10**6)
+    whole = tune(world, out=tmp_path / "whole", recipe=recipe, split=split, seed=3, progress=steps)
     with pytest.raises(KeyboardInterrupt):
         tune(world, out=tmp_path / "parts", recipe=recipe, split=split, seed=3, progress=Stops(6))
     assert not (tmp_path / "parts").exists()
-    assert (tmp_path / ".parts.tuning").exists()
-    parts = tune(world, out=tmp_path / "parts", recipe=recipe, split=split, seed=3, progress=SILENT)
+    where = torch.load(tmp_path / ".parts.tuning", weights_only=True)["state"]["where"]
+    assert (where["step"], where["batch"] > 0) == (5, True), "in the middle of an epoch"
+    parts = tune(world, out=tmp_path / "parts", recipe=recipe, split=split, seed=3, progress=left)
+    assert left.left - steps.left == 5, "five steps were not taken again"
     assert parts.digest() == whole.digest()
     assert parts.card["epochs"] == whole.card["epochs"]
     assert not (tmp_path / ".parts.tuning").exists()
+
+
+def same(world, _):
+    return world
+
+
+def with_other_values(world, _):
+    return replace(world, log=replace(world.log, value=world.log.value + np.float32(1)))
+
+
+def with_other_titles(world, _):
+    return replace(world, catalog=replace(world.catalog, titles=world.catalog.titles[::-1]))
+
+
+def with_other_ages(world, _):
+    return replace(world, users=replace(world.users, attributes={"age": ("99",) * len(world.users)}))
+
+
+def with_another_base(world, base):
+    write_backbone("llama", base, num_hidden_layers=1)
+    return world
+
+
+@pytest.mark.parametrize("change", [same, with_other_values, with_other_titles, with_other_ages, with_another_base])
+def test_a_checkpoint_belongs_to_data_and_models_as_they_were(world, split, tmp_path, change):
+    recipe = lora_recipe(write_backbone("llama", tmp_path / "base"))
+    task = prepare(world, recipe=recipe, split=split)
+    before = _fingerprint(planted_world(), task)
+    assert (_fingerprint(change(world, tmp_path / "base"), task) == before) == (change is same)
+
+
+def test_the_rows_of_few_shot_runs_lie_inside_each_other_on_disk(tmp_path):
+    """A tuning keeps the rows that it drew; one that takes all rows keeps none, and loads as well."""
+    world = planted_world(users=48, items=40, events=1500)
+    for count in (64, 256, 1024, 0):
+        recipe = small_recipe(f"tuning.rows={count}", "tuning.epochs=1", "tuning.selection_rows=1")
+        tune(world, out=tmp_path / f"{count}", recipe=recipe, seed=7)
+    kept = {count: load_few_shot(tmp_path / f"{count}", log=world.log) for count in (64, 256, 1024)}
+    rows = {count: set(found.rows.tolist()) for count, found in kept.items() if found is not None}
+    assert {count: len(drawn) for count, drawn in rows.items()} == {64: 64, 256: 256, 1024: 1024}
+    assert rows[64] < rows[256] < rows[1024] <= set(split_by_time(world.log).train.tolist())
+    assert {found.seed for found in kept.values() if found is not None} == {7}
+    assert load_few_shot(tmp_path / "0", log=world.log) is None
+    assert TunedModel.load(tmp_path / "0").card["rows"] == len(split_by_time(world.log).train)
 
 
 def test_saving_and_loading_keep_every_weight(world, split, tmp_path):

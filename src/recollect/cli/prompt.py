@@ -1,9 +1,11 @@
 """`recollect prompt`: what a model reads when it is asked about one item.
 
-It decides that stdout holds the prompt alone, as the model reads it, and stderr what there is to know about it. A soft
-token has no text; the title of its item stands for it, in angle brackets.
+It decides that stdout holds the prompt alone, as text or token by token, and stderr what there is to know about it. A
+soft token has no text; the title of its item stands for it, in angle brackets.
 """
 
+import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -16,15 +18,20 @@ if TYPE_CHECKING:
     from recollect.context.evidence import Timeline
     from recollect.data.catalog import Catalog
     from recollect.prompt.prompter import Question
+    from recollect.prompt.show import PromptText
     from recollect.prompt.vocabulary import Vocabulary
     from recollect.rank.recommender import Recommender
 
 HELP: Final = "Look at what a model is shown."
 
+_IN_LINE: Final = 6  # tokens
+
 EXAMPLES: Final = {
     "show": """Examples:
 
 recollect prompt show run data --user 42 --item 858
+
+recollect prompt show run data --user 42 --item 858 --tokens
 
 recollect prompt show run data --user 42 --item 858 --at 2013-09-01 --json""",
 }
@@ -44,6 +51,10 @@ def show_prompt(
             help="Know only events before TIME: unix seconds or ISO date (UTC); without it, all events.",
         ),
     ] = None,
+    tokens: Annotated[
+        bool,
+        typer.Option("--tokens", help="Write each token as its id and its piece, and mark where the answer is read."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print the exact text that a model sees, where it answers, and what was left out."""
@@ -59,7 +70,7 @@ def show_prompt(
     if as_json:
         show_json(described)
     else:
-        show(described["text"])
+        show("\n".join(_token_lines(described)) if tokens else described["text"])
         _say_facts(described)
 
 
@@ -82,18 +93,20 @@ def describe_prompt(recommender: "Recommender", user: str, item: str, *, at: int
     """
     from recollect.prompt.show import describe
 
-    dataset, answers = recommender.dataset, recommender.tuned.answers
+    dataset, answers, vocabulary = recommender.dataset, recommender.tuned.answers, recommender.tuned.vocabulary
+    name = vocabulary.tokenizer.id_to_token
     moment = recommender.context.now() if at is None else at
     question = recommender.question(user, [item], at=moment)
     line = recommender.context.timeline(recommender.person(user))
-    prompt = describe(question, 0, vocabulary=recommender.tuned.vocabulary)
+    prompt, soft = describe(question, 0, vocabulary=vocabulary), _soft(question, dataset.catalog)
     return {
         "user": user,
         "time": moment,
         "item": item,
         "title": dataset.catalog.titles[dataset.catalog.code(item)],
-        "text": _named(question, recommender.tuned.vocabulary, dataset.catalog) or prompt.text,
+        "text": _text(prompt, soft, vocabulary),
         "tokens": prompt.tokens.tolist(),
+        "pieces": [soft.get(place) or name(token) for place, token in enumerate(prompt.tokens.tolist())],
         "answered_at": len(prompt.tokens) - 1,
         "position": prompt.position,
         "answers": [
@@ -106,8 +119,7 @@ def describe_prompt(recommender: "Recommender", user: str, item: str, *, at: int
 
 
 def _shown(question: "Question", line: "Timeline", catalog: "Catalog") -> list[dict[str, Any]]:
-    """List the past events that have a place of their own in the prompt, in time order."""
-    places = sorted({place for place in question.events.tolist() if place >= 0})
+    """List the past events that the prompt holds, in time order."""
     return [
         {
             "item": catalog.ids[line.items[place]],
@@ -115,12 +127,12 @@ def _shown(question: "Question", line: "Timeline", catalog: "Catalog") -> list[d
             "liked": bool(line.labels[place]),
             "time": int(line.times[place]),
         }
-        for place in places
+        for place in question.shown.tolist()
     ]
 
 
-def _named(question: "Question", vocabulary: "Vocabulary", catalog: "Catalog") -> str:
-    """Write a prompt with soft tokens, each as its item's title in angle brackets; empty if there is none."""
+def _soft(question: "Question", catalog: "Catalog") -> dict[int, str]:
+    """Name the soft tokens of a prompt by their places: each by its item's title in angle brackets."""
     import numpy as np
 
     from recollect.prompt.vocabulary import ITEM
@@ -129,11 +141,23 @@ def _named(question: "Question", vocabulary: "Vocabulary", catalog: "Catalog") -
     tokens = np.concatenate([trunk.tokens, branches.tokens[0, :last]])
     items = np.concatenate([trunk.items, branches.items[0, :last]])
     soft = np.flatnonzero((items >= 0) & (tokens == ITEM))  # the others are answers, which have names
-    if not len(soft):
-        return ""
-    runs = [vocabulary.decode(part) for part in np.split(tokens, np.ravel(np.column_stack([soft, soft + 1])))[::2]]
-    titles = [f"<{catalog.titles[item]}>" for item in items[soft].tolist()]
-    return "".join(part for pair in zip(runs, [*titles, ""], strict=True) for part in pair)
+    return {place: f"<{catalog.titles[items[place]]}>" for place in soft.tolist()}
+
+
+def _text(prompt: "PromptText", soft: dict[int, str], vocabulary: "Vocabulary") -> str:
+    """Write a prompt whose soft tokens have names."""
+    starts, ends = [0, *(place + 1 for place in soft)], [*soft, len(prompt.tokens)]
+    runs = [vocabulary.decode(prompt.tokens[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return "".join(part for pair in zip(runs, [*soft.values(), ""], strict=True) for part in pair)
+
+
+def _token_lines(described: dict[str, Any]) -> Iterator[str]:
+    """Write tokens as pairs of id and piece, in lines that begin with the place of their first token."""
+    pairs = zip(described["tokens"], described["pieces"], strict=True)
+    cells = [f"{token} {json.dumps(piece, ensure_ascii=False)}" for token, piece in pairs]
+    cells[described["answered_at"]] += " <- the answer is read here"
+    for first in range(0, len(cells), _IN_LINE):
+        yield f"{first:>5}: " + "  ".join(cells[first : first + _IN_LINE])
 
 
 def _say_facts(described: dict[str, Any]) -> None:
@@ -143,7 +167,7 @@ def _say_facts(described: dict[str, Any]) -> None:
     say_table(
         [
             ("asked", f"{described['title']} ({described['item']}) at {format_time(described['time'])}"),
-            ("tokens", f"{len(described['tokens']):,}"),
+            ("tokens", f"{len(described['tokens']):,}; --tokens lists them"),
             ("answered at", f"token {described['answered_at']:,}, position {described['position']:,}"),
             ("answers", ", ".join(answers)),
             ("left out for the budget", f"{dropped['demonstrations']} demonstrations, {dropped['events']} events"),

@@ -67,16 +67,18 @@ def validate(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Check a recipe, with each of its presets."""
+    """Check a recipe, with each of its presets, and note what it needs and what in it does nothing."""
     from recollect.recipe import load_recipe
 
     recipe, presets = load_recipe(file), preset_names(file)
+    notes = recipe.notes
     for preset in presets:
-        _check_preset(file, preset)
+        notes += [f"with preset {preset}: {note}" for note in _check_preset(file, preset) if note not in recipe.notes]
     if as_json:
-        show_json({"name": recipe.name, "presets": presets, "fine": True})
+        show_json({"name": recipe.name, "presets": presets, "fine": True, "notes": notes})
     else:
-        show_table([("recipe", recipe.name), ("presets", ", ".join(presets) or "none"), ("check", "fine")])
+        facts = [("recipe", recipe.name), ("presets", ", ".join(presets) or "none"), ("check", "fine")]
+        show_table([*facts, *(("note", note) for note in notes)])
 
 
 def preset_names(name: str) -> list[str]:
@@ -86,8 +88,8 @@ def preset_names(name: str) -> list[str]:
     return list(tomllib.loads(file.read_text(encoding="utf-8")).get("presets", {}))
 
 
-def _check_preset(file: str, preset: str) -> None:
-    """Load a recipe with a preset.
+def _check_preset(file: str, preset: str) -> list[str]:
+    """Load a recipe with a preset, and return its notes.
 
     Raises
     ------
@@ -97,7 +99,7 @@ def _check_preset(file: str, preset: str) -> None:
     from recollect.recipe import load_recipe
 
     try:
-        load_recipe(file, preset=preset)
+        return load_recipe(file, preset=preset).notes
     except UsageError as error:
         what = f"{error.what}, with its preset {preset}"
         raise UsageError(what, got=error.got, expected=error.expected, do=error.do) from error

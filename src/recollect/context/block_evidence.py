@@ -142,12 +142,16 @@ class BlockChooser:
     def shared_history(
         self, line: Timeline, known: int, targets: Int32[np.ndarray, " C"], *, original: bool = False
     ) -> Int64[np.ndarray, " H"]:
-        """Return one history for all targets: nearness is then that to the nearest of them."""
+        """Return one history for all targets: all that any of them would be shown alone (ReLLa's shared SUBR).
+
+        Nearness, where it gives the order, is that to the nearest of them. How many events there are is left to the
+        budget; for a single target there are `shown` at most.
+        """
         view, pool = self.view, self._pool(line, known)
         if original or (view.choice == "recent" and view.order == "time"):
             return pool[max(len(pool) - view.shown, 0) :]
         items = line.items[pool]
-        chosen = np.sort(self._chosen(items, targets))
+        chosen = np.unique(self._chosen(items, targets))
         if view.order != "time":
             # places ascend, so that of equally near events the later one counts as nearer
             order = np.argsort(self.neighbours.closeness(items[chosen], targets), kind="stable")
@@ -186,13 +190,12 @@ class BlockChooser:
         return np.flatnonzero(line.labels[:known]) if self.view.feedback == "likes" else np.arange(known)
 
     def _chosen(self, items: Int32[np.ndarray, " P"], targets: Int32[np.ndarray, " C"]) -> Int64[np.ndarray, " H"]:
-        """Return the chosen ones of a pool, as places in it, in any order."""
+        """Return the chosen ones of a pool, as places in it, in any order and perhaps repeated."""
         shown = self.view.shown
         recent = {"recent": shown, "both": -(-shown // 2), "retrieved": 0}[self.view.choice]
         split = max(len(items) - recent, 0)
         last = np.arange(split, len(items))
         if recent == shown:
             return last
-        # the `shown` nearest hold enough that are not recent; an item whose latest event is recent is not among those
-        near = self.neighbours.union(items, targets, count=shown)
-        return np.concatenate([near[near < split][: shown - recent], last])
+        near = self.neighbours.nearest(items, targets, count=shown - recent, before=split)
+        return np.concatenate([near.ravel(), last])

@@ -107,7 +107,7 @@ def choose_demonstrations(
             expected="item vectors and the items asked",
             do="hand both in, or set demonstrations.choice to recent",
         )
-    return np.sort(neighbours.union(line.items[:known], targets, count=settings.count))
+    return np.sort(neighbours.nearest_to_any(line.items[:known], targets, count=settings.count))
 
 
 def _random_places(line: Timeline, known: int, *, count: int) -> Int64[np.ndarray, " K"]:

@@ -21,7 +21,6 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
 from recollect.context.evidence import HistoryView
-from recollect.data.catalog import Catalog
 from recollect.errors import UsageError
 
 _GRID: Final = 2.0**24  # finer than float32 tells apart at 1; products on its square fit a float64
@@ -83,7 +82,12 @@ class Neighbours:
         return self.similarity(past, targets).max(axis=0, initial=-np.inf)
 
     def nearest(
-        self, past: Int32[np.ndarray, " N"], targets: Int32[np.ndarray, " C"], *, count: int
+        self,
+        past: Int32[np.ndarray, " N"],
+        targets: Int32[np.ndarray, " C"],
+        *,
+        count: int,
+        before: int | None = None,
     ) -> Int64[np.ndarray, "C M"]:
         """Return where in the past the events nearest to each target are, nearest first.
 
@@ -95,17 +99,17 @@ class Neighbours:
             Items to come near to.
         count : int
             Most events for each; M is this, or the number of distinct items if that is less.
+        before : int, optional
+            Leave out items whose latest event stands at this place or later.
         """
         places = _latest(past)
+        places = places[: None if before is None else np.searchsorted(places, before)]
         return places[_highest(self.similarity(past[places], targets), count)]
 
-    def union(
+    def nearest_to_any(
         self, past: Int32[np.ndarray, " N"], targets: Int32[np.ndarray, " C"], *, count: int
     ) -> Int64[np.ndarray, " M"]:
-        """Return where the events nearest to any of the targets are, nearest first: the shared mode.
-
-        It is the union of what `nearest` finds for each target, cut to `count` by the best similarity to any of them.
-        """
+        """Return where the events are that come nearest to one of the targets, at most `count`, nearest first."""
         places = _latest(past)
         return places[_highest(self.closeness(past[places], targets)[None], count)[0]]
 
@@ -116,12 +120,6 @@ class Neighbours:
         rows = np.zeros((len(items), self.directions.shape[1]))
         rows[inside] = self.directions[items[inside]]
         return rows
-
-
-def heterogeneity(catalog: Catalog, items: Int32[np.ndarray, " K"]) -> int:
-    """Count the distinct first genres of the items shown: what retrieval lowers (spec `rella`, section 1)."""
-    codes: list[int] = items.tolist()
-    return len({catalog.genres[code][0] for code in codes if catalog.genres[code]})
 
 
 def _unit(part: Float32[np.ndarray, "I W"]) -> Float64[np.ndarray, "I W"]:

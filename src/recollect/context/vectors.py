@@ -22,7 +22,7 @@ from typing import Any, Final, Protocol, cast
 import numpy as np
 import scipy.sparse as sparse
 from jaxtyping import Float32, Float64, Int64
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
@@ -39,14 +39,22 @@ class VectorSettings(BaseModel):
     """Set where the text vectors come from, and the widths of the item vectors; 0 leaves a part out.
 
     `text` "ngrams" is the encoder built in, "backbone" pools the hidden states of the run's own language model, and
-    anything else is the folder or name of a sentence encoder.
+    anything else is the folder or name of a sentence encoder. Without `reduce` hidden states keep all their columns,
+    whatever the `text_width`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str = Field(default="ngrams", min_length=1)
     text_width: int = Field(default=32, ge=0, le=512)
+    reduce: bool = True
     collaborative_width: int = Field(default=32, ge=0, le=512)
+
+    @model_validator(mode="after")
+    def _fits(self) -> VectorSettings:
+        if self.text == "ngrams" and not self.reduce:
+            raise ValueError("n-grams are always reduced; set vectors.text to backbone or a sentence encoder")
+        return self
 
 
 class ItemEncoder(Protocol):

@@ -19,6 +19,8 @@ from recollect.errors import DataError, UnknownItem, UnknownUser
 
 _WHOLE_NUMBER = re.compile(r"[+-]?\d{1,18}")
 _SEARCH_LIMIT = 50_000  # near misses are looked for among this many ids
+_LEAST_LETTERS = 3  # of a text that is looked for inside titles
+_NAMED = 3  # ids that an advice names
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -72,14 +74,11 @@ class Catalog:
         """
         if identity in self._codes:
             return self._codes[identity]
-        same_title = [
-            self.ids[code] for code, title in enumerate(self.titles) if title.casefold() == identity.casefold()
-        ]
         raise UnknownItem(
             "an item that the catalog does not hold",
             got=repr(identity),
             expected=f"one of {len(self)} ids",
-            do=_advice(same_title or _near(identity, self.ids), "items"),
+            do=_advice(self._meant(identity), self.ids),
         )
 
     def add(self, identity: str, *, title: str = "", genres: tuple[str, ...] = (), year: int = 0) -> Catalog:
@@ -96,6 +95,17 @@ class Catalog:
             genres=(*self.genres, genres),
             years=np.append(self.years, np.int16(year)),
         )
+
+    def _meant(self, text: str) -> list[str]:
+        """Name items that may be meant: those of that title, else of a near id, else with that in their title."""
+        asked, titles = text.casefold(), [title.casefold() for title in self.titles]
+        same = [code for code, title in enumerate(titles) if title == asked]
+        near = same or [self._codes[one] for one in _near(text, self.ids)]
+        if not near and len(asked) >= _LEAST_LETTERS:
+            near = sorted(
+                (code for code, title in enumerate(titles) if asked in title), key=lambda code: len(titles[code])
+            )
+        return [f"{self.ids[code]} ({self.titles[code]})" for code in near[:_NAMED]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -144,7 +154,7 @@ class Users:
             "a user that the data do not hold",
             got=repr(identity),
             expected=f"one of {len(self)} ids",
-            do=_advice(_near(identity, self.ids), "users"),
+            do=_advice(_near(identity, self.ids), self.ids),
         )
 
     def add(self, identity: str) -> Users:
@@ -188,8 +198,11 @@ def _check_lengths(name: str, lengths: set[int]) -> None:
 
 
 def _near(identity: str, ids: tuple[str, ...]) -> list[str]:
-    return difflib.get_close_matches(identity, ids[:_SEARCH_LIMIT], n=3, cutoff=0.7)
+    return difflib.get_close_matches(identity, ids[:_SEARCH_LIMIT], n=_NAMED, cutoff=0.7)
 
 
-def _advice(near: list[str], name: str) -> str:
-    return f"did you mean {', '.join(near[:3])}?" if near else f"see the {name} with `recollect inspect`"
+def _advice(near: list[str], ids: tuple[str, ...]) -> str:
+    if near:
+        return f"did you mean {', '.join(near)}?"
+    some = f"give one of them, such as {', '.join(ids[:_NAMED])}" if ids else "import data that hold some"
+    return f"{some}; the page of `recollect serve` searches people and titles"

@@ -1,8 +1,8 @@
 """Item vectors from hidden states: what a language model or a sentence encoder makes of an item's description.
 
 What it is: an `ItemEncoder` (`recollect.context.vectors`). Each item is described in a few words of our own, the last
-hidden states of their tokens are averaged in float32, centred over the catalog and reduced by principal components.
-Source: ReLLa's SUBR (spec `rella`, section 3), where retrieval takes the nearest items by these vectors.
+hidden states of their tokens are averaged in float32, centred over the catalog and reduced by principal components, or
+kept whole. Source: ReLLa's SUBR (spec `rella`, section 3), where retrieval takes the nearest items by these vectors.
 
 What it decides: only tokens of the description count, not those that open or close a text; a sentence encoder keeps
 them, since it was tuned to be read so. Nothing stands around the description, and an item's row is found by its id. One
@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Float64
 from sklearn.decomposition import PCA
 from torch import Tensor
 from transformers import AutoModel, PreTrainedModel, PreTrainedTokenizerBase
@@ -51,10 +51,13 @@ class PooledEncoder:
         The model's own.
     pools_special
         Whether tokens that the tokenizer writes around a text count too.
+    reduces
+        Whether fitting reduces the hidden states to their strongest directions.
     mean
         Of the hidden states over a catalog; None before it was fitted.
     components
-        Principal directions, with one common scale; None before it was fitted.
+        Principal directions, with one common scale, or that scale alone, once per column, where nothing is reduced;
+        None before it was fitted.
     progress
         Is told how many items are encoded.
     """
@@ -62,14 +65,20 @@ class PooledEncoder:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     pools_special: bool = False
+    reduces: bool = True
     mean: Float32[np.ndarray, " D"] | None = None
-    components: Float32[np.ndarray, "W D"] | None = None
+    components: Float32[np.ndarray, "*W D"] | None = None
     progress: Progress = SILENT
     _known: tuple[Catalog, Float32[np.ndarray, "I W"]] | None = field(default=None, repr=False)
 
     @classmethod
     def of_language_model(
-        cls, causal: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, progress: Progress = SILENT
+        cls,
+        causal: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        reduces: bool = True,
+        progress: Progress = SILENT,
     ) -> PooledEncoder:
         """Read descriptions with a causal language model, which may also be the one that answers.
 
@@ -79,14 +88,22 @@ class PooledEncoder:
             The model; its output layer is not used.
         tokenizer
             Its own.
+        reduces
+            Whether fitting reduces the hidden states to their strongest directions.
         progress
             Is told how many items are encoded.
         """
-        return cls(cast(PreTrainedModel, causal.base_model), tokenizer, progress=progress)
+        return cls(cast(PreTrainedModel, causal.base_model), tokenizer, reduces=reduces, progress=progress)
 
     @classmethod
     def load(
-        cls, name: str, *, revision: str = "main", device: torch.device | None = None, progress: Progress = SILENT
+        cls,
+        name: str,
+        *,
+        revision: str = "main",
+        device: torch.device | None = None,
+        reduces: bool = True,
+        progress: Progress = SILENT,
     ) -> PooledEncoder:
         """Load a sentence encoder, or the body of any other model.
 
@@ -98,6 +115,8 @@ class PooledEncoder:
             Branch, tag or commit on the model hub.
         device
             Where its weights shall be; the CPU if None.
+        reduces
+            Whether fitting reduces the hidden states to their strongest directions.
         progress
             Is told how many items are encoded.
 
@@ -120,7 +139,7 @@ class PooledEncoder:
                 do="set vectors.text to a sentence encoder, or to backbone or ngrams",
             )
         model = cast(Any, model).to(device or torch.device("cpu")).eval()
-        return cls(model, tokenizer, pools_special=True, progress=progress)
+        return cls(model, tokenizer, pools_special=True, reduces=reduces, progress=progress)
 
     @property
     def width(self) -> int:
@@ -128,24 +147,20 @@ class PooledEncoder:
         return _hidden_width(self.model) if self.components is None else len(self.components)
 
     def fitted(self, catalog: Catalog, *, width: int, seed: int) -> PooledEncoder:
-        """Return the same encoder, centred on a catalog and reduced to its strongest directions.
+        """Return the same encoder, centred on a catalog and, if it reduces, reduced to its strongest directions.
 
         Parameters
         ----------
         catalog
             I items.
         width
-            W, cut to what the catalog and the model support.
+            W, cut to what the catalog and the model support; all D columns are kept where nothing is reduced.
         seed
             Of the search for directions, where it is random.
         """
         pooled = self._pool(catalog)
         mean = pooled.mean(0, dtype=np.float64)
-        rank = max(0, min(width, len(catalog) - 1, pooled.shape[1]))
-        components = np.zeros((0, pooled.shape[1]))
-        if rank > 0:
-            reduction: Any = PCA(rank, random_state=seed).fit(pooled - mean)
-            components = reduction.components_ / (np.std((pooled - mean) @ reduction.components_.T) + _SMALL)
+        components = _directions(pooled - mean, width, seed=seed) if self.reduces else _whole(pooled - mean)
         fitted = {"mean": mean.astype(np.float32), "components": components.astype(np.float32)}
         return replace(self, **fitted, _known=(catalog, _reduced(pooled, **fitted)))
 
@@ -174,7 +189,7 @@ class PooledEncoder:
         return _reduced(pooled, self.mean, self.components)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return mean and directions, for a file; the model is not among them."""
+        """Return mean and components, for a file; the model is not among them."""
         if self.mean is None or self.components is None:
             return {}
         return {"mean": self.mean, "components": self.components}
@@ -247,10 +262,26 @@ def _described(title: str, genres: tuple[str, ...], year: int) -> str:
     return f"{title}.{year_of}" + (f" Kinds: {', '.join(genres)}." if genres else "")
 
 
+def _directions(centred: Float64[np.ndarray, "I D"], width: int, *, seed: int) -> Float64[np.ndarray, "W D"]:
+    """Return the strongest directions, scaled so that entries have unit deviation."""
+    items, columns = centred.shape
+    rank = max(0, min(width, items - 1, columns))
+    if rank == 0:
+        return np.zeros((0, columns))
+    found = cast(Any, PCA(rank, random_state=seed).fit(centred)).components_
+    return found / (np.std(centred @ found.T) + _SMALL)
+
+
+def _whole(centred: Float64[np.ndarray, "I D"]) -> Float64[np.ndarray, " D"]:
+    """Return for every column the one scale that gives entries unit deviation."""
+    return np.full(centred.shape[1], 1 / (float(np.std(centred)) + _SMALL))
+
+
 def _reduced(
-    pooled: Float32[np.ndarray, "I D"], mean: Float32[np.ndarray, " D"], components: Float32[np.ndarray, "W D"]
-) -> Float32[np.ndarray, "I W"]:
-    return (pooled - mean) @ components.T
+    pooled: Float32[np.ndarray, "I D"], mean: Float32[np.ndarray, " D"], components: Float32[np.ndarray, "*W D"]
+) -> Float32[np.ndarray, "I K"]:
+    centred = pooled - mean
+    return centred * components if components.ndim == 1 else centred @ components.T
 
 
 def _averaged(states: Float[Tensor, "B T D"], counted: Bool[Tensor, "B T"]) -> Float32[Tensor, "B D"]:

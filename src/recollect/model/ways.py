@@ -136,7 +136,8 @@ def measure_ways(
         If there is no such way.
     """
     before = model.decoder, model.cache_kind
-    kept = min(trunk, model.span_limit - length)
+    later = max(map(len, model.answer_tokens.later))
+    kept = min(trunk, model.span_limit - length - later)
     random = np.random.default_rng(0)
     vocabulary = model.causal.config.get_text_config().vocab_size
     shown = _random_trunk(random.integers(0, vocabulary, kept, dtype=np.int32))

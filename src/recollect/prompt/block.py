@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Int32, Int64
@@ -27,11 +27,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from recollect.context.evidence import HistoryView, Timeline
 from recollect.data.catalog import Catalog, Users
+from recollect.errors import ModelError
 from recollect.prompt import wording
 from recollect.prompt.answers import Answers
 from recollect.prompt.prompter import NO_EVENT
 from recollect.prompt.stream import profile_texts
 from recollect.prompt.vocabulary import Vocabulary
+
+_ENDLESS: Final = 2**31 - 1
 
 
 class BlockSettings(BaseModel):
@@ -39,8 +42,8 @@ class BlockSettings(BaseModel):
 
     `form` prints the history as one list of titles (`plain`), as a liked and a disliked list (`lists`), or with stars
     (`stars`). `noun` is what an item is called. `numbered` numbers the blocks from 1; without numbers a prompt only
-    ever grows at its end. `chat` uses the tokenizer's chat template where it has one. `title_tokens` cuts long titles,
-    and `budget` is the most tokens of a prompt.
+    ever grows at its end. `chat` writes it into the tokenizer's chat template, which must be there. `title_tokens` cuts
+    long titles, and `budget` is the most tokens of a prompt; fewer where the model reads less.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -99,6 +102,8 @@ class BlockLayout:
         What stands between the title asked and the answer; in demonstrations it is `mark`.
     longest : int
         Most tokens of a title.
+    span : int
+        How many positions the model looks across.
     """
 
     settings: BlockSettings
@@ -110,6 +115,7 @@ class BlockLayout:
     starts: Sequence[Int32[np.ndarray, "_"]]
     ask: Int32[np.ndarray, " T"]
     longest: int
+    span: int = _ENDLESS
 
     @classmethod
     def of(
@@ -121,6 +127,7 @@ class BlockLayout:
         settings: BlockSettings,
         history: HistoryView,
         answers: Answers,
+        span: int = _ENDLESS,
     ) -> BlockLayout:
         """Tokenise a catalog and its users once.
 
@@ -136,6 +143,13 @@ class BlockLayout:
             Whether histories hold likes alone.
         answers : Answers
             Words and tokens of the answers.
+        span : int
+            How many positions the model looks across.
+
+        Raises
+        ------
+        ModelError
+            If a chat is wanted and the tokenizer has no template for one.
         """
         phrases = Phrases(vocabulary)
         quote, end = phrases(' "'), phrases('"')
@@ -155,7 +169,18 @@ class BlockLayout:
             starts=[*(np.concatenate([before, tokens]) for tokens in profiles), before],
             ask=ask,
             longest=longest,
+            span=span,
         )
+
+    @property
+    def budget(self) -> int:
+        """Most tokens of a prompt: as set, or what the model can read with the later tokens of any answer behind it."""
+        return min(self.settings.budget, self.span - self.answer_length + 1)
+
+    @property
+    def answer_length(self) -> int:
+        """Most tokens of an answer."""
+        return max(len(tokens) for tokens in self.answers.tokens)
 
     @property
     def mark(self) -> Int32[np.ndarray, " T"]:
@@ -204,12 +229,16 @@ class BlockLayout:
 
     def history_length(self, line: Timeline, places: Int64[np.ndarray, " H"]) -> int:
         """Return the number of tokens of a history."""
-        items = line.items[places]
-        events = int((self.offsets[items + 1] - self.offsets[items]).sum())
-        if self.settings.form == "stars":
-            events += sum(len(self._value(value)) for value in line.values[places].tolist())
         heads = (head if len(listed) else head + wording.NOTHING for head, listed in self._lists(line, places))
-        return events + sum(len(self.phrases(head)) for head in heads)
+        return int(self.event_lengths(line, places).sum()) + sum(len(self.phrases(head)) for head in heads)
+
+    def event_lengths(self, line: Timeline, places: Int64[np.ndarray, " H"]) -> Int64[np.ndarray, " H"]:
+        """Return the number of tokens of each event of a history."""
+        items = line.items[places]
+        lengths = self.offsets[items + 1] - self.offsets[items]
+        if self.settings.form == "stars":
+            lengths += np.array([len(self._value(value)) for value in line.values[places].tolist()], np.int64)
+        return lengths
 
     def question(self, item: int) -> Int32[np.ndarray, " T"]:
         """Return the question about an item up to its title."""
@@ -256,10 +285,23 @@ def _cut(tokens: Int32[np.ndarray, " T"], longest: int, end: Int32[np.ndarray, "
 def _ends(
     vocabulary: Vocabulary, settings: BlockSettings, *, words: tuple[str, str]
 ) -> tuple[Int32[np.ndarray, " B"], Int32[np.ndarray, " A"]]:
-    """Return what begins every prompt, and what stands between the title asked and the answer."""
+    """Return what begins every prompt, and what stands between the title asked and the answer.
+
+    Raises
+    ------
+    ModelError
+        If a chat is wanted and the tokenizer has no template for one.
+    """
     alone = vocabulary.alone()
     text = wording.intro(settings, words=words)
     frame = vocabulary.frame if settings.chat else None
+    if settings.chat and frame is None:
+        raise ModelError(
+            "a chat for a model that has none",
+            got="layout.chat = true, and a tokenizer without a chat template that takes one message of the user",
+            expected="a chat template, as instruct models have",
+            do="set layout.chat to false, or choose an instruct model",
+        )
     if frame is None:
         start, ask = alone.encode([text])[0], vocabulary.encode([wording.MARK + wording.MARKER])[0]
     else:

@@ -2,7 +2,8 @@
 
 It decides that a question which does not know all blocks before it (its answer came in the same instant, or labels are
 late) is asked in a leaf behind those that it knows, so that no answer is seen too early; that blocks which nobody sees
-are left out; and that where the prompt would grow beyond the budget a new chain begins behind the same introduction.
+are left out; that where the prompt would grow beyond the budget a new chain begins behind the same introduction; and
+that a block behind whose question the model cannot read the answer is asked alone, and shown to nobody.
 Source: RecICL (arXiv 2410.23136), spec `recicl`, section 2 (`supervise`) and section 9, point 1.
 
 Dimension letters: W events of a run, T tokens, H events of a history.
@@ -120,6 +121,7 @@ class _Run:
         self._mark, self._ask = layout.mark, layout.ask
         self._is_chat = not np.array_equal(self._mark, self._ask)
         self._tail = max(len(self._mark), len(self._ask))
+        self._solved = len(self._mark) + layout.answer_length
         self._origin = 0  # place of the chain's first block
         self._ends = [_End(1, len(start))]  # after 0, 1, .. blocks of the chain
         self._pairs: list[tuple[int, Int64[np.ndarray, "_"]]] = []
@@ -127,6 +129,10 @@ class _Run:
     def add(self, block: _Block, *, asked: bool) -> None:
         """Put a block behind the others, its answer included; ask it there if it knows all of them."""
         body = self._begin(block)
+        if not self._is_readable(body):
+            if asked:
+                self.ask(block)
+            return
         seen, behind = self._seen(block.place), len(self._ends) - 1
         if asked and seen < behind:
             self.ask(block)
@@ -146,7 +152,7 @@ class _Run:
         """Ask a block in a leaf behind those that it knows; behind none of them if that would be too long."""
         seen = self._seen(block.place)
         tokens = self._whole(block, number=seen + 1)
-        if self._ends[seen].position + len(tokens) > self.layout.settings.budget:
+        if self._ends[seen].position + len(tokens) > self.layout.budget:
             seen, tokens = 0, self._whole(block, number=1)
         self._leaf(tokens, seen=self._ends[seen], place=block.place)
         self._pairs += [(block.place, block.history), (block.place, np.arange(self._origin, self._origin + seen))]
@@ -160,12 +166,17 @@ class _Run:
     def _begin(self, block: _Block) -> Int32[np.ndarray, " T"]:
         """Begin a new chain where this one would grow too long, and return the block's tokens with its number."""
         body = self._numbered(block, len(self._ends))
-        if len(self._ends) > 1 and self._end().position + len(body) + self._tail > self.layout.settings.budget:
+        length = self._end().position + len(body) + self._tail
+        if len(self._ends) > 1 and (length > self.layout.budget or not self._is_readable(body)):
             self._ends = [_End(len(self.shared), len(self.shared[0].tokens))]
             body = self._numbered(block, 1)
         if len(self._ends) == 1:
             self._origin = block.place
         return body
+
+    def _is_readable(self, body: Int32[np.ndarray, " T"]) -> bool:
+        """Tell whether the model reads a block behind the others to the end of its answer."""
+        return self._end().position + len(body) + self._solved <= self.layout.span
 
     def _seen(self, place: int) -> int:
         """Return how many blocks of the chain, the first ones, a block may see."""

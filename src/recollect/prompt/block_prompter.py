@@ -4,7 +4,7 @@ It decides that rows of one person that know the same events are asked in one tr
 that every row chooses its events as if it were asked alone, so that replay says what a query of one candidate says;
 and that a *veil*, which breaks something of what is shown for a control, never touches what is learned.
 
-Dimension letters: R rows, C candidates, E event features, L tokens of the longest branch.
+Dimension letters: R rows, C candidates, E event features, L tokens of the longest branch, P events shown.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ class BlockPrompter:
             trunk=join_links(chained([tokens for _, tokens in pieces])),
             branches=_branches(rests, start=sum(len(tokens) for _, tokens in pieces)),
             events=np.array([event for event, _ in pieces], np.int64),
+            shown=_shown(prompts),
             dropped=_most(prompts),
             note=prompts[0].evidence.note,
         )
@@ -126,6 +127,15 @@ def _branches(rests: Sequence[Int32[np.ndarray, "_"]], *, start: int) -> Branche
     tokens = np.zeros(inside.shape, np.int32)
     tokens[inside] = np.concatenate([np.zeros(0, np.int32), *rests])
     return Branches.of(tokens, start=start, slots=lengths - np.int32(1))
+
+
+def _shown(prompts: Sequence[Fitted]) -> Int64[np.ndarray, " P"]:
+    """Return the places of all events that the prompts hold, the histories of demonstrations included."""
+    distinct = {id(prompt): prompt.evidence for prompt in prompts}.values()
+    solved = [one for evidence in distinct for one in evidence.demonstrations]
+    events = np.array([one.event for one in solved], np.int64)
+    histories = [*(evidence.query for evidence in distinct), *(one.history for one in solved)]
+    return np.unique(np.concatenate([events, *histories]))
 
 
 def _most(prompts: Sequence[Fitted]) -> Dropped:

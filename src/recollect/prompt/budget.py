@@ -1,10 +1,10 @@
 """The budget: what of the evidence fits into a prompt.
 
-It decides what is left out of a prompt that is too long: whole demonstrations first, in the order shown (the oldest,
-or that of least effect, goes first), then events of the query's history, the least relevant first; never the question
-or an answer. Least relevant is the oldest of recent events, and the least near of retrieved ones. Room for the question
-is kept for the longest title that can occur, so what a person's prompt shows never depends on the length of a
-candidate. Source: spec `recicl`, section 2 and section 7, point 2.
+It decides what is left out of a prompt that is too long: whole demonstrations first, in the order shown (the oldest, or
+that of least effect, goes first), then events of the query's history, the least relevant first; never the question or
+an answer. Least relevant is the oldest of recent events, and the least near of retrieved ones. What the model can read
+bounds the budget. Room for the question is kept for the longest title that can occur, so what a person's prompt shows
+never depends on the length of a candidate. Source: spec `recicl`, section 2 and section 7, point 2.
 
 Dimension letters: H events of a history, C candidates, K demonstrations, T tokens.
 """
@@ -78,12 +78,12 @@ def fit(
 def _room(layout: BlockLayout, line: Timeline, *, blocks: int = 0) -> int:
     """Return how many tokens are left beside the beginning, the question and the numbers of so many blocks."""
     numbers = sum(len(layout.number(count + 1)) for count in range(blocks))
-    return layout.settings.budget - len(layout.start(line.user)) - layout.reserve - numbers
+    return layout.budget - len(layout.start(line.user)) - layout.reserve - numbers
 
 
 def _kept_demonstrations(layout: BlockLayout, lengths: list[int], *, room: int) -> int:
     """Return how many demonstrations, the latest ones, fit beside the query's block."""
-    solved = len(layout.mark) + max(len(tokens) for tokens in layout.answers.tokens)
+    solved = len(layout.mark) + layout.answer_length
     used = len(layout.number(1))
     for kept, length in enumerate(reversed(lengths)):
         used += length + solved + len(layout.number(kept + 2))
@@ -105,15 +105,20 @@ def _kept_events(
     line, places = evidence.line, evidence.query
     room = _room(layout, line, blocks=1)
     rank = _ranks(evidence, chooser, targets=targets)
-    for dropped in range(1, len(places) + 1):
+    saved = np.cumsum(layout.event_lengths(line, places)[np.argsort(rank)])
+    least = int(np.searchsorted(saved, layout.history_length(line, places) - room)) + 1  # fewer cannot be enough
+    for dropped in range(least, len(places) + 1):
         left = places[rank >= dropped]
         if layout.history_length(line, left) <= room:
             return left
+    what, more = "what the model reads", "choose a backbone with a longer context"
+    if layout.budget == layout.settings.budget:
+        what, more = "the budget", "set layout.budget higher"
     raise PromptError(
-        "a question that is longer than the budget",
-        got=f"{layout.settings.budget - room + layout.history_length(line, places[:0])} tokens without any event",
-        expected=f"at most {layout.settings.budget} tokens",
-        do="set layout.budget higher, or layout.title_tokens lower",
+        f"a question that is longer than {what}",
+        got=f"{layout.budget - room + layout.history_length(line, places[:0])} tokens without any event",
+        expected=f"at most {layout.budget} tokens",
+        do=f"{more}, or set layout.title_tokens lower",
     )
 
 

@@ -3,7 +3,7 @@
 What it is: the one protocol that tuning, replay and serving speak, and the values that they exchange. A method that
 shows something new, or shows it in a new form, is a new prompter; nothing in the middle of the flow changes.
 
-Dimension letters: R rows, C candidates, G trunk segments, E event features.
+Dimension letters: R rows, C candidates, G trunk segments, E event features, P events shown.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ class Question:
         One per candidate, in the order asked.
     events : Int64[G]
         Place in the person's timeline of the event that each trunk segment shows, `NO_EVENT` for other segments.
+    shown : Int64[P]
+        Places of all events that the prompt of any candidate holds, ascending: those of its history and of its
+        demonstrations, with their own histories.
     dropped : Dropped
         What the budget left out.
     note : str
@@ -52,6 +55,7 @@ class Question:
     trunk: PromptTree
     branches: Branches
     events: Int64[np.ndarray, " G"]
+    shown: Int64[np.ndarray, " P"]
     dropped: Dropped = Dropped()
     note: str = ""
 

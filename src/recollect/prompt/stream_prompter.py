@@ -65,11 +65,12 @@ class StreamPrompter:
     ) -> Question:
         """Ask about candidates behind the events shown."""
         start = int(self.view.starts(np.array([len(known)], np.int32))[0])
-        evidence = known.window(start, len(known))
+        evidence, shown = known.window(start, len(known)), np.arange(start, len(known), dtype=np.int64)
         return Question(
             trunk=self.layout.tree(evidence),
             branches=self.layout.branches(evidence, items, features),
-            events=np.concatenate([[NO_EVENT], np.arange(start, len(known), dtype=np.int64)]),
+            events=np.concatenate([[NO_EVENT], shown]),
+            shown=shown,
         )
 
 

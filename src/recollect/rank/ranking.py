@@ -45,7 +45,7 @@ class Trace:
     known : int
         Events of the user known at that moment.
     shown : int
-        How many of them the trunk showed.
+        How many of them the prompt of any candidate held.
     dropped : int
         How many events and demonstrations the token budget left out.
     demonstrations : str

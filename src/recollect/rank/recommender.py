@@ -25,7 +25,7 @@ from recollect.data.labels import LabelRule
 from recollect.model.cache import TrunkCache
 from recollect.model.language_model import LanguageModel
 from recollect.model.ways import fastest_way, use_way
-from recollect.prompt.prompter import NO_EVENT, Prompter, Question
+from recollect.prompt.prompter import Prompter, Question
 from recollect.prompt.stream_prompter import StreamPrompter
 from recollect.rank.ask import Ask
 from recollect.rank.candidates import Candidates
@@ -307,7 +307,7 @@ class Recommender:
             user=asks[0].user or "",
             time=moment,
             known=len(known),
-            shown=int((question.events != NO_EVENT).sum()),
+            shown=len(question.shown),
             dropped=question.dropped.events + question.dropped.demonstrations,
             demonstrations=question.note,
             candidates=0,

@@ -132,8 +132,8 @@ def make_encoder(recipe: Recipe, *, causal: PreTrainedModel, text: Text) -> Item
     if source == _NGRAMS:
         return None
     if source == _BACKBONE:
-        return PooledEncoder.of_language_model(causal, text.tokenizer)
-    return PooledEncoder.load(source)
+        return PooledEncoder.of_language_model(causal, text.tokenizer, reduces=recipe.vectors.reduce)
+    return PooledEncoder.load(source, reduces=recipe.vectors.reduce)
 
 
 def restore_encoder(

@@ -91,7 +91,13 @@ def _block(tuned: TunedModel, dataset: Dataset, settings: BlockSettings) -> Bloc
     neighbours = Neighbours.of(vectors.static, collaborative=vectors.collaborative, view=recipe.history)
     catalog = shuffled_titles(dataset.catalog, recipe.controls)
     layout = BlockLayout.of(
-        tuned.vocabulary, catalog, dataset.users, settings=settings, history=recipe.history, answers=tuned.answers
+        tuned.vocabulary,
+        catalog,
+        dataset.users,
+        settings=settings,
+        history=recipe.history,
+        answers=tuned.answers,
+        span=tuned.language_model.span_limit,
     )
     return BlockPrompter(
         layout,

@@ -5,6 +5,7 @@
     RUN/model/                 what tuning changed: an ordinary `transformers` folder, or an adapter of `peft`
     RUN/vectors.safetensors    item vectors, text encoder, weights of the item channel
     RUN/items.json             ids of the items that the vectors belong to
+    RUN/few_shot.npz           the rows it learned from, where the recipe draws a few
 
 It decides that a folder is written aside and renamed, that a format of another version is refused, and that the digest
 of a model is the SHA-256 of the names and bytes of all its weights. Nothing is copied of a model that was not tuned:
@@ -28,6 +29,7 @@ from transformers.utils import logging
 from recollect.context.item_vectors import UNSEEN, ItemVectors
 from recollect.data.aside import written_aside
 from recollect.data.catalog import Catalog
+from recollect.data.few_shot import FewShot, save_few_shot
 from recollect.errors import ModelError, RecollectError, RunNotFound, RunVersion, UsageError, translate
 from recollect.model.item_channel import ItemChannel
 from recollect.model.language_model import LanguageModel
@@ -92,8 +94,15 @@ class TunedModel:
         """Return the SHA-256 of all weights, as hexadecimal text."""
         return digest_of(self.language_model)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, *, drawn: FewShot | None = None) -> None:
         """Write the run folder: aside first, then renamed into place.
+
+        Parameters
+        ----------
+        folder : Path
+            Where it shall stand.
+        drawn : FewShot, optional
+            The rows that it learned from, to be read back by `load_few_shot`.
 
         Raises
         ------
@@ -111,6 +120,8 @@ class TunedModel:
             safetensors.torch.save_file({**weights, **arrays}, aside / _VECTORS)
             names = {"ids": self.vectors.ids, "genres": getattr(self.vectors.encoder, "genres", ())}
             (aside / "items.json").write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
+            if drawn is not None:
+                save_few_shot(drawn, aside)
             (aside / "recipe.toml").write_text(dump_recipe(self.recipe), encoding="utf-8")
             card = {
                 "version": RUN_VERSION,

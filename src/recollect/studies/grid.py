@@ -6,7 +6,8 @@ It decides the folder of a study, which is also how one that was stopped goes on
     DIR/cells/<key>.parquet    what a method said about each row
     DIR/cells/<key>.json       its measures, written last: a cell with this file is done
 
-A key is made of everything that decides an answer, the log included, so that a folder may hold several studies.
+A key is made of everything that decides an answer, the data and local models included, so that a folder may hold
+several studies.
 
 Dimension letters: R rows.
 """
@@ -28,7 +29,7 @@ from recollect.evaluation.predictions import Predictions
 from recollect.evaluation.result import Number
 from recollect.progress import SILENT, Progress
 from recollect.studies.cost import TuningCost
-from recollect.studies.keys import key_of, key_of_log
+from recollect.studies.keys import key_of, key_of_data
 from recollect.studies.methods import Answered, Method
 from recollect.studies.runs import Runs
 
@@ -115,12 +116,12 @@ def answer_cells(cells: Sequence[Cell], dataset: Dataset, *, out: Path, progress
     RecollectError
         If a model cannot be tuned or read, or a file cannot be written.
     """
-    log = key_of_log(dataset.log)
-    runs = Runs(dataset, out / "runs", log=log)
+    data = key_of_data(dataset)
+    runs = Runs(dataset, out / "runs", data=data)
     answers: dict[int, Answer] = {}
     for done, place in enumerate(_grouped(cells), start=1):
         cell = cells[place]
-        key = key_of(log, cell.method.identity, cell.rows)
+        key = key_of(data, cell.method.identity, cell.rows)
         file = out / "cells" / f"{key}.json"
         record = _kept(file)
         if record is None:

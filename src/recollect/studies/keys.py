@@ -7,7 +7,8 @@ import hashlib
 import numpy as np
 from jaxtyping import Shaped
 
-from recollect.data.log import EventLog
+from recollect.data.dataset import Dataset
+from recollect.data.digest import digest_of_dataset
 
 _DIGITS = 16
 
@@ -28,6 +29,6 @@ def key_of(*parts: str | Shaped[np.ndarray, "..."]) -> str:
     return sha.hexdigest()[:_DIGITS]
 
 
-def key_of_log(log: EventLog) -> str:
-    """Return the key of a log's events."""
-    return key_of(log.user, log.item, log.time, log.label)
+def key_of_data(dataset: Dataset) -> str:
+    """Return the key of a log, its catalog and its users."""
+    return key_of(digest_of_dataset(dataset))

@@ -25,6 +25,7 @@ from recollect.evaluation.replay import replay
 from recollect.progress import Progress
 from recollect.rank.assess import predict
 from recollect.recipe import Recipe, dump_recipe
+from recollect.run.sources import digest_of_sources
 from recollect.run.tuned import read_card
 from recollect.studies.cost import TuningCost, tokens_per_row
 from recollect.studies.keys import key_of
@@ -45,7 +46,7 @@ class Method(Protocol):
 
     @property
     def identity(self) -> str:
-        """A text that differs wherever an answer may differ, on one log."""
+        """A text that differs wherever an answer may differ, on one dataset."""
         ...
 
     @property
@@ -85,19 +86,19 @@ class TunedMethod:
 
     @property
     def identity(self) -> str:
-        """Weights, recipe of showing, and whether events are hidden.
+        """Weights, recipe of showing with the local models that it names, and whether events are hidden.
 
         Raises
         ------
-        RunNotFound, RunVersion
-            If the run cannot be read.
+        RecollectError
+            If the run or a file of a local model cannot be read.
         """
         if self.run is None:
             weights = self.run_key
         else:
             card = read_card(self.run)
             weights = f"{card['digest']} {card['calibration']}"
-        return f"{weights} {dump_recipe(self.shown_by)} {self.blind}"
+        return f"{weights} {dump_recipe(self.shown_by.wordless())} {digest_of_sources(self.shown_by)} {self.blind}"
 
     @property
     def group(self) -> str:
@@ -106,8 +107,15 @@ class TunedMethod:
 
     @property
     def run_key(self) -> str:
-        """The name of a run of this study, among those of one log."""
-        return key_of(dump_recipe(self.tuned_by), self.split.train, self.split.valid, str(self.seed))
+        """The name of a run of this study, among those of one dataset.
+
+        Raises
+        ------
+        RecollectError
+            If a file of a local model cannot be read.
+        """
+        recipe, sources = dump_recipe(self.tuned_by.wordless()), digest_of_sources(self.tuned_by)
+        return key_of(recipe, sources, self.split.train, self.split.valid, str(self.seed))
 
     def answer(self, rows: Int64[np.ndarray, " R"], *, runs: Runs, progress: Progress) -> Answered:
         """Tune if need be, and replay the rows through the code that serves.

@@ -29,14 +29,14 @@ class Runs:
         What they are tuned on.
     folder : Path
         Where they are kept.
-    log : str
-        Key of the log, which is part of the name of every run.
+    data : str
+        Key of the dataset, which is part of the name of every run.
     """
 
-    def __init__(self, dataset: Dataset, folder: Path, *, log: str) -> None:
+    def __init__(self, dataset: Dataset, folder: Path, *, data: str) -> None:
         self.dataset = dataset
         self.folder = folder
-        self.log = log
+        self.data = data
         self._last: tuple[Path, TunedModel] | None = None
 
     def tuned(
@@ -49,7 +49,7 @@ class Runs:
         RecollectError
             If it cannot be tuned, written or read.
         """
-        name = key_of(self.log, key)
+        name = key_of(self.data, key)
         folder, note = self.folder / name, self.folder / f"{name}.json"
         seconds = None
         if not (folder / "run.json").is_file():

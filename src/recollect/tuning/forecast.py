@@ -1,9 +1,10 @@
 """What a tuning will take, told before it starts: prompts, tokens, memory, hours.
 
-It decides what is counted and what is measured. The prompts of the first epoch are cut as tuning cuts them; those of
-validation are laid out for some whole users and scaled up. Operations and memory follow from the shape of the model
-(`recollect.model.estimate`); the hours from them and from the speed of a matrix product, measured on the spot. Tuning
-may stop earlier than all epochs, so the hours are a bound as far as they can be one.
+It decides what is counted and what is measured. The prompts of the first epoch are cut as tuning cuts them, and the
+longest of them laid out; those of validation are laid out for some whole users and scaled up. Operations and memory
+follow from the shape of the model (`recollect.model.estimate`); the hours from them and from the speed of a matrix
+product, measured on the spot. Tuning may stop earlier than all epochs, so the hours are a bound as far as they can be
+one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from recollect.model.check import span_limit
 from recollect.model.estimate import (
     Memory,
     ModelShape,
@@ -28,12 +28,15 @@ from recollect.model.estimate import (
     tuning_memory,
 )
 from recollect.model.settings import PretrainedBackbone, TuningSettings
+from recollect.prompt.tree import PromptTree
 from recollect.tuning.batches import EpochPlan
 from recollect.tuning.reading import Reading
 from recollect.tuning.run import Task
 from recollect.tuning.selection import selection_rows
 
 _JUDGED_SAMPLE: Final = 1000
+_LONGEST: Final = 1000  # lessons of an epoch that are laid out
+_SHORTER: Final = "the tuning would stop; set history.shown lower, or backbone.positions higher"
 _ANSWERING: Final = TuningSettings(method="none")
 
 
@@ -90,6 +93,7 @@ class Forecast:
     def facts(self) -> list[tuple[str, str]]:
         """Return everything as names and texts for people."""
         epoch, judged, memory = self.epoch, self.judged, self.memory
+        longest = max(epoch.longest, judged.longest)
         parts = (f"{name} {_bytes(size)}" for name, size in asdict(memory).items() if size)
         tuning = [
             ("an epoch", f"{epoch.rows:,} rows in {epoch.prompts:,} prompts, {epoch.tokens:,} tokens"),
@@ -99,7 +103,8 @@ class Forecast:
             ("tuning", f"{self.method}: {self.shape.tuned:,} of {self.shape.total:,} weights"),
             *(tuning if self.epochs else []),
             ("validation", f"{judged.rows:,} rows, about {judged.tokens:,} tokens, read {self.passes} x"),
-            ("longest prompt", f"{max(epoch.longest, judged.longest):,} tokens; the model reads {self.context:,}"),
+            ("longest prompt", f"{longest:,} tokens; the model reads {self.context:,}"),
+            *([] if longest <= self.context else [("too long", _SHORTER)]),
             ("answers", ", ".join(f"{word} {list(tokens)}" for word, tokens in self.answers)),
             ("memory", f"about {_bytes(memory.total)}: {', '.join(parts)}"),
             *([] if self.room is None or memory.total <= self.room else [("does not fit", self._way_out(self.room))]),
@@ -129,12 +134,15 @@ def forecast(task: Task) -> Forecast:
         If the backbone cannot be found, or has no module of the names that shall get an adapter.
     LeakError
         If a row would see an event of its own instant or later.
+    PromptError
+        If a question alone is longer than the model reads, or than the budget.
     """
     recipe, settings, answers = task.tuned.recipe, task.tuned.recipe.tuning, task.tuned.answers
-    shape, context = _shape(task)
+    shape = _shape(task)
     tunes = settings.method != "none"
     plan = task.epochs.plan(0) if tunes else EpochPlan([], (0, 0))
-    epoch = Reading.of(([lesson.length for lesson in group] for group in plan.groups), rows=len(task.rows) * tunes)
+    lengths = [[lesson.length for lesson in group] for group in plan.groups]
+    epoch = Reading.of(lengths, rows=len(task.rows) * tunes, longest=_longest(plan, seed=task.seed))
     judged = _judged(task)
     epochs = settings.epochs * tunes
     passes = epochs + (recipe.answers.calibration != "none")
@@ -155,7 +163,7 @@ def forecast(task: Task) -> Forecast:
         passes=passes,
         steps=epochs * -(-len(plan) // settings.accumulate),
         shape=shape,
-        context=context,
+        context=task.tuned.language_model.span_limit,
         memory=memory,
         lean=least.total,
         room=device_memory(device),
@@ -172,25 +180,38 @@ def _judged(task: Task) -> Reading:
     rows = selection_rows(task.context.log, task.choosing, wanted=_JUDGED_SAMPLE, seed=task.seed)
     if not len(rows):
         return Reading.of([], rows=0)
-    lengths = [len(tree) for tree in task.prompter.replay(task.context, rows, blind=False)]
+    trees = list(task.prompter.replay(task.context, rows, blind=False))
+    lengths = [len(tree) for tree in trees]
     size = task.tuned.recipe.tuning.batch_tokens
     several = np.array_split(np.sort(lengths), -(-sum(lengths) // size))
-    return Reading.of((part.tolist() for part in several), rows=len(rows)).times(len(task.choosing) / len(rows))
+    reading = Reading.of((part.tolist() for part in several), rows=len(rows), longest=_reach(trees))
+    return reading.times(len(task.choosing) / len(rows))
 
 
-def _shape(task: Task) -> tuple[ModelShape, int]:
-    """Measure the model, from its configuration alone where it is a pretrained one; and how far it can look."""
+def _longest(plan: EpochPlan, *, seed: int) -> int:
+    """Lay out the longest lessons, and measure the longest prompt among them."""
+    lessons = sorted((lesson for group in plan.groups for lesson in group), key=lambda lesson: -lesson.length)
+    random = np.random.default_rng(seed)
+    return _reach(lesson.tree(random) for lesson in lessons[:_LONGEST])
+
+
+def _reach(trees: Iterable[PromptTree]) -> int:
+    """Return the most tokens that stand up to a question's end, on its own way through a tree."""
+    return max((int(tree.positions[tree.slots].max(initial=-1)) + 1 for tree in trees), default=0)
+
+
+def _shape(task: Task) -> ModelShape:
+    """Measure the model, from its configuration alone where it is a pretrained one."""
     recipe, model = task.tuned.recipe, task.tuned.language_model
     if isinstance(recipe.backbone, PretrainedBackbone):
-        causal = sketch(recipe.backbone)
-        return ModelShape.of(causal, recipe.tuning), span_limit(causal.config.get_text_config())
+        return ModelShape.of(sketch(recipe.backbone), recipe.tuning)
     shape = ModelShape.of(model.causal, recipe.tuning)
     parts = [] if model.channel is None else list(model.channel.modules())
     layers, tables = ([one for one in parts if isinstance(one, torch.nn.Embedding) is table] for table in (False, True))
     body, channel = _weights(layers), _weights(layers) + _weights(tables)
     tuned = channel if recipe.tuning.method == "full" else 0
     more = {"total": shape.total + channel, "body": shape.body + body, "tuned": shape.tuned + tuned}
-    return replace(shape, **more), model.span_limit
+    return replace(shape, **more)
 
 
 def _weights(modules: Iterable[torch.nn.Module]) -> int:

@@ -22,7 +22,7 @@ class Reading:
     tokens, padded
         Tokens of all prompts, without padding and with it.
     longest
-        Tokens of the longest prompt.
+        Tokens of the longest prompt as the model reads it: one question with all that is before it.
     row_tokens
         Tokens of a batch row, the mean over tokens.
     batch_tokens
@@ -38,8 +38,8 @@ class Reading:
     batch_tokens: int
 
     @classmethod
-    def of(cls, groups: Iterable[list[int]], *, rows: int) -> Reading:
-        """Count batches, each given as the lengths of its prompts."""
+    def of(cls, groups: Iterable[list[int]], *, rows: int, longest: int = 0) -> Reading:
+        """Count batches, each given as the lengths of its prompts; `longest` is as in the class."""
         lengths = [sorted(group) for group in groups if group]
         sizes = [_batch(group) for group in lengths]
         padded = sum(count * length for count, length in sizes)
@@ -48,7 +48,7 @@ class Reading:
             prompts=sum(map(len, lengths)),
             tokens=sum(map(sum, lengths)),
             padded=padded,
-            longest=max((group[-1] for group in lengths), default=0),
+            longest=longest,
             row_tokens=round(sum(count * length**2 for count, length in sizes) / max(padded, 1)),
             batch_tokens=max((count * length for count, length in sizes), default=0),
         )

@@ -17,7 +17,8 @@ from jaxtyping import Int64
 
 from recollect.context.evidence import Context
 from recollect.data.dataset import Dataset
-from recollect.data.few_shot import few_shot
+from recollect.data.digest import digest_of_dataset, digest_of_log
+from recollect.data.few_shot import FewShot, few_shot
 from recollect.data.log import EventLog
 from recollect.data.splits import Split, split_by_time
 from recollect.errors import DataError, UsageError
@@ -28,6 +29,7 @@ from recollect.recipe import Recipe, dump_recipe, load_recipe
 from recollect.run.answering import RowAnswerer
 from recollect.run.calibration import fit_calibration
 from recollect.run.prompting import make_prompter
+from recollect.run.sources import digest_of_sources
 from recollect.run.tuned import TunedModel
 from recollect.run.untuned import new_model
 from recollect.tuning.batches import Epochs
@@ -111,7 +113,7 @@ def tune(
     team = join_team()
     team.require_share(recipe.tuning.accumulate)
     task = prepare(dataset, recipe=recipe, split=split, seed=seed)
-    checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(dataset.log, task))
+    checkpoint = CheckpointFile.beside(out, fingerprint=_fingerprint(dataset, task))
     if team.is_main and not resume:
         checkpoint.remove()
     state = State()
@@ -121,7 +123,7 @@ def tune(
     if team.is_main:
         tuned = _calibrated(task)
         tuned.card.update(_card(dataset, task, state))
-        tuned.save(out)
+        tuned.save(out, drawn=_drawn(dataset.log, task))
         checkpoint.remove()
     team.wait()
     whole = team.is_main and recipe.tuning.method != "lora"  # loading merges the adapter
@@ -208,11 +210,20 @@ def _known_while_tuning(log: EventLog, split: Split) -> EventLog:
     return log.take(np.arange(last + 1))
 
 
-def _fingerprint(log: EventLog, task: Task) -> str:
-    sha = hashlib.sha256(f"{dump_recipe(task.tuned.recipe)} {task.seed}".encode())
-    for part in (log.user, log.item, log.time, log.label, task.split.train, task.split.valid):
+def _fingerprint(dataset: Dataset, task: Task) -> str:
+    """Return what tells a tuning from every other: recipe, seed, data, models of this machine, and split."""
+    recipe = task.tuned.recipe
+    known = f"{dump_recipe(recipe.wordless())} {task.seed} {digest_of_dataset(dataset)} {digest_of_sources(recipe)}"
+    sha = hashlib.sha256(known.encode())
+    for part in (task.split.train, task.split.valid):
+        sha.update(f" {len(part)}:".encode())
         sha.update(np.ascontiguousarray(part).tobytes())
     return sha.hexdigest()
+
+
+def _drawn(log: EventLog, task: Task) -> FewShot | None:
+    """Return the rows as they are kept with the run, if the recipe draws any."""
+    return FewShot(task.rows, task.seed, digest_of_log(log)) if task.tuned.recipe.tuning.rows else None
 
 
 def _card(dataset: Dataset, task: Task, state: State) -> dict[str, object]:
