@@ -274,7 +274,7 @@ def _directions(centred: Float64[np.ndarray, "I D"], width: int, *, seed: int) -
 
 def _whole(centred: Float64[np.ndarray, "I D"]) -> Float64[np.ndarray, " D"]:
     """Return for every column the one scale that gives entries unit deviation."""
-    return np.full(centred.shape[1], 1 / (float(np.std(centred)) + _SMALL))
+    return np.ones(centred.shape[1]) / (np.std(centred) + _SMALL)
 
 
 def _reduced(
