@@ -143,10 +143,9 @@ class Recipe(BaseModel):
             If there is one.
         """
         view, vectors = self.history, self.vectors
-        share = {"semantic": 1.0, "collaborative": 0.0, "hybrid": view.semantic_share}[view.similarity]
         # beside n-grams stand genres and years, and what is not reduced keeps its columns
         has_text = vectors.text == "ngrams" or not vectors.reduce or vectors.text_width > 0
-        if (share > 0 and not has_text) or (share < 1 and not vectors.collaborative_width):
+        if (view.text_share > 0 and not has_text) or (view.text_share < 1 and not vectors.collaborative_width):
             raise ValueError(
                 f"history.similarity {view.similarity} weighs item vectors of width 0; "
                 "widen vectors.text_width or vectors.collaborative_width, or take another history.similarity"

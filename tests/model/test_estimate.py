@@ -97,13 +97,10 @@ def test_the_shape_of_a_llama():
 
 @pytest.mark.parametrize("method", ["none", "full", "lora"])
 @pytest.mark.parametrize("again", [False, True])
-@pytest.mark.parametrize(
-    ("answers", "vocabulary"),
-    [(((7,), (11,)), 20_000), (((7,), (11, 3)), 200)],  # asked whole, the larger output layer would cost a quarter more
-    ids=["one token", "two tokens"],
-)
-def test_torch_counts_about_the_same(method: str, again: bool, answers: Any, vocabulary: int, tmp_path: Path):
-    """All but attention, which torch does not count on a CPU."""
+@pytest.mark.parametrize("answers", [((7,), (11,)), ((7,), (11, 3))], ids=["one token", "two tokens"])
+def test_torch_counts_about_the_same(method: str, again: bool, answers: Any, tmp_path: Path):
+    """All but attention, which torch does not count on a CPU; the output layer is large enough to be missed."""
+    vocabulary = 20_000
     config = LlamaConfig(
         vocab_size=vocabulary, hidden_size=64, intermediate_size=160, num_hidden_layers=6, num_attention_heads=4,
         num_key_value_heads=4,

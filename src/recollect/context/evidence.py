@@ -63,6 +63,11 @@ class HistoryView(BaseModel):
             raise ValueError(f"evict={self.evict} drops more than the shown={self.shown} events; make it smaller")
         return self
 
+    @property
+    def text_share(self) -> float:
+        """The text's part in measuring nearness, from 0 to 1; the rest is that of the collaborative vectors."""
+        return {"semantic": 1.0, "collaborative": 0.0, "hybrid": self.semantic_share}[self.similarity]
+
     def starts(self, visible: Int32[np.ndarray, " K"]) -> Int64[np.ndarray, " K"]:
         """Return where the window starts when so many events are visible.
 

@@ -59,8 +59,7 @@ class Neighbours:
             If the similarity needs columns that are not there.
         """
         text = static.shape[1] - collaborative
-        share = {"semantic": 1.0, "collaborative": 0.0, "hybrid": view.semantic_share}[view.similarity]
-        parts = [(share, static[:, :text]), (1 - share, static[:, text:])]
+        parts = [(view.text_share, static[:, :text]), (1 - view.text_share, static[:, text:])]
         used = [(weight, part) for weight, part in parts if weight > 0]
         if not all(part.shape[1] for _, part in used):
             raise UsageError(

@@ -199,10 +199,12 @@ def tuning_flops(shape: ModelShape, work: Work, tuning: TuningSettings) -> int:
     again = 2 if tuning.gradient_checkpointing and tuning.method != "none" else 0
     through = 2 if tuning.method == "none" else 4  # forward, and back to the inputs
     own = 2 if tuning.method == "full" else 0  # the weights' own gradients
+    # answers of several tokens ask all rows of the output layer, which is then always computed again
+    head = through + own + (2 if work.rows_per_slot == shape.vocabulary and tuning.method != "none" else 0)
     adapter = (6 + again) * shape.adapter
     body = (through + own + again) * shape.body
     attention = ({"none": 4}.get(tuning.method, 12) + 2 * again) * shape.layers * work.row_tokens * shape.attention
-    return work.tokens * (body + adapter + attention) + work.slots * (through + own) * work.rows_per_slot * shape.width
+    return work.tokens * (body + adapter + attention) + work.slots * head * work.rows_per_slot * shape.width
 
 
 def tuning_memory(shape: ModelShape, work: Work, tuning: TuningSettings, *, weight_bytes: int = _FLOAT) -> Memory:

@@ -1,8 +1,7 @@
 """Checkpoints: what a stopped tuning needs to go on as if it had not been stopped.
 
 It decides that a checkpoint stands beside the run folder (`.NAME.tuning`), is written aside and renamed, belongs to
-one task (recipe, seed, data, local models, split; a fingerprint says
-which) and disappears when the run is written.
+one task (recipe, seed, data, local models, split; a fingerprint says which) and disappears when the run is written.
 """
 
 from __future__ import annotations
