@@ -31,7 +31,7 @@ runs/demo/run.json: | install
 	$(BIN)/recollect demo
 
 test: install-dev ## set up, then run every check
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory --jobs 2 check
 
 check: format lint types contracts tests ## format, lint, types, import contracts and tests
 

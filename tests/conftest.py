@@ -10,10 +10,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-from jaxtyping import install_import_hook
+from runtime_types import check_package
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models in tests are too small to share; read when torch is loaded
-install_import_hook("recollect", "runtime_types.checked")
+check_package("recollect")
 
 hypothesis.settings.register_profile("check", deadline=None, max_examples=50, derandomize=True, database=None)
 hypothesis.settings.load_profile("check")

@@ -5,10 +5,10 @@ from typing import Protocol, Self
 import numpy as np
 import pytest
 from beartype.roar import BeartypeCallHintParamViolation
-from jaxtyping import TypeCheckError
 from runtime_types import checked
 
 from recollect.evaluation.metrics import auc
+from recollect.prompt.branches import Branches
 
 
 class Speaker(Protocol):
@@ -32,10 +32,22 @@ def listen(speaker: Speaker, times: int) -> str:
 
 
 def test_package_is_checked_while_running():
-    with pytest.raises(TypeCheckError):
+    with pytest.raises(BeartypeCallHintParamViolation):
         auc(np.zeros(3, np.bool_), np.zeros(4))
-    with pytest.raises(TypeCheckError):
+    with pytest.raises(BeartypeCallHintParamViolation):
         auc(np.zeros(3, np.int64), np.zeros(3))  # pyright: ignore[reportArgumentType]
+
+
+def test_data_classes_are_checked_when_they_are_made():
+    narrow, wide = np.zeros((2, 3), np.int32), np.zeros((2, 3), np.int64)
+    with pytest.raises(BeartypeCallHintParamViolation):
+        Branches(
+            tokens=wide,  # pyright: ignore[reportArgumentType]
+            items=narrow,
+            features=np.zeros((2, 3, 0), np.float32),
+            positions=narrow,
+            slots=np.zeros(2, np.int32),
+        )
 
 
 def test_what_cannot_be_checked_does_not_hide_the_rest():
