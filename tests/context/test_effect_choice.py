@@ -60,6 +60,19 @@ def test_without_effects_the_nearest_are_shown_the_later_first():
     assert chosen(0.0, 1, 2, 5, 3, 5, count=1) == [4]  # of one item the latest event
 
 
+def test_copies_never_fill_the_count():
+    assert chosen(0.0, 5, 5, 5, 1, count=4) == [2, 3]
+
+
+@pytest.mark.parametrize(("tokens", "expected"), [(0, [1, 3]), (14, [1, 3]), (13, [3]), (6, [])])
+def test_the_budget_in_tokens_holds(tokens, expected):
+    settings = DemonstrationSettings(count=2, choice="rerank")
+    choice = RerankedChoice(Told(0.0), settings, EffectSettings(tokens=tokens), NEIGHBOURS)
+    picked = choice.pick(line_of(2, 1, 3, 5, 4), 5, np.array([0], np.int32))
+    assert picked.places.tolist() == expected
+    assert ("the budget holds none" in picked.note) == (not expected)
+
+
 @pytest.mark.parametrize(("weight", "expected"), [(0.0, [1, 3]), (50.0, [2, 3])])  # nobody was asked after place 4
 def test_effects_weigh_as_much_as_the_settings_say(weight, expected):
     settings = EffectSettings(beside_nearness=weight)

@@ -146,6 +146,39 @@ def test_verdicts(effects, overlap, verdicts):
     assert [line.verdict for line in found.lines] == verdicts
 
 
+@pytest.mark.parametrize("queries", [2, 3, 5])
+def test_without_any_effect_few_verdicts_are_wrong_however_few_the_queries(queries):
+    random = np.random.default_rng(0)
+    verdicts = [
+        line.verdict
+        for _ in range(40)
+        for line in report_demonstrations(
+            stated(random.normal(0, 0.1, (queries, 10)).tolist(), 0.0),
+            small_pool(queries, 10),
+            WORLD.catalog,
+            points=1,
+        ).lines
+    ]
+    assert np.mean([verdict != "neutral" for verdict in verdicts]) < 0.08
+
+
+def test_only_measured_candidates_are_compared():
+    pool = small_pool(3, 3)
+    pool = replace(pool, visible=np.array([[True, True, False]] * 3))
+    found = report_demonstrations(stated([[0.1, 0.2, 0.0]] * 3, -0.5), pool, WORLD.catalog, points=1)
+    assert [line.redundancy for line in found.lines] == [-0.5, -0.5, None]
+    assert [line.similar for line in found.lines] == [found.lines[1].item, found.lines[0].item, None]
+
+
+def test_of_one_answer_no_error_is_told():
+    found = report_demonstrations(stated([[0.3, -0.3]], 0.0), small_pool(1, 2), WORLD.catalog, points=1)
+    assert found.whole.error is None
+
+
+def test_a_strength_that_gains_nothing_to_speak_of_is_no_warning(report):
+    assert not any("strength" in text for text in report.warnings)
+
+
 def test_the_strongest_are_those_of_largest_effect_up_or_down():
     effects = [[0.1, -0.4, 0.3, 0.2]] * 2
     found = report_demonstrations(stated(effects, 0.0), small_pool(2, 4), WORLD.catalog, points=1)
@@ -161,8 +194,12 @@ def test_few_questions_and_a_set_that_hurts_are_warned_of():
     assert found.lines[0].shown is None
 
 
+def served(pool: Pool, sets: np.ndarray) -> np.ndarray:
+    return MEASURE.predictions(pool, sets.astype(np.float64))
+
+
 def test_watching_asks_each_event_before_it_is_known():
-    watcher = Watcher(MEASURE, Optimiser(MEASURE, SETTINGS, 3), WORLD.catalog, 3)
+    watcher = Watcher(served, Optimiser(MEASURE, SETTINGS, 3), WORLD.catalog, 3)
     watch = watcher.watch(LINE, events=5)
     assert [event.asked.event for event in watch.events] == list(range(len(LINE) - 5, len(LINE)))
     for event in watch.events:
@@ -178,4 +215,4 @@ def test_watching_asks_each_event_before_it_is_known():
 
 def test_nobody_is_watched_without_events():
     with pytest.raises(UsageError, match="no event to watch"):
-        Watcher(MEASURE, Optimiser(MEASURE, SETTINGS, 3), WORLD.catalog, 3).watch(LINE.until(1), events=5)
+        Watcher(served, Optimiser(MEASURE, SETTINGS, 3), WORLD.catalog, 3).watch(LINE.until(1), events=5)

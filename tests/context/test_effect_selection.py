@@ -62,6 +62,18 @@ class Counted:
         return self.measure.effects(pool, gates)
 
 
+@pytest.mark.parametrize(("count", "tokens"), [(1, 0), (4, 12)], ids=["count", "tokens"])
+def test_where_a_second_member_has_no_room_no_move_makes_a_set_worse(count, tokens):
+    for seed in range(12):
+        trial = trial_of(household(seed)[0], count=count, tokens=tokens, fewest=2)
+        current = improve(trial, trial.weigh([()])[0], shortlist=6)
+        assert len(current.columns) == 1
+        for _ in range(6):
+            moved = improve(trial, current, shortlist=6)
+            assert moved is current or moved.loss < current.loss
+            current = moved
+
+
 @settings(max_examples=20)
 @given(seed=st.integers(0, 99), count=st.integers(1, 9), tokens=st.integers(0, 60), fewest=st.integers(1, 3))
 def test_a_set_keeps_its_budget_and_never_repeats_an_item(seed, count, tokens, fewest):
@@ -144,6 +156,11 @@ def test_redundancy_turns_the_shortlist_to_another_kind(redundancy, kinds):
     trial = trial_of(line, redundancy=redundancy, fewest=2)
     columns = improve(trial, trial.weigh([(0,)])[0], shortlist=1).columns
     assert [line.items[column] % GENRES for column in columns] == kinds
+
+
+def test_one_answer_tells_nothing_of_its_error():
+    pool = make_pool(line_of([0, 6], [True, True]), 2, SETTINGS.model_copy(update={"cross_fit": "past"}))
+    assert paired_gain(pool, np.array([1.0]), np.array([0.5])) == (0.5, np.inf)
 
 
 def test_paired_gain_is_the_weighted_mean_of_differences():

@@ -137,6 +137,40 @@ def test_a_set_is_shown_once_it_has_met_events_that_could_not_change_it():
     assert "optimised" in {one.kind for one in found[3:]}
 
 
+def test_sets_prove_themselves_in_the_prompt_that_is_served():
+    line, sizes = listener(0), set[tuple[int, ...]]()
+
+    def served(pool: Pool, sets: np.ndarray) -> np.ndarray:
+        sizes.add((len(sets), len(pool.support)))
+        answers = np.full((2, 1, 2), np.log(0.5))
+        true = np.log(0.9), np.log(0.1)  # with the most recent events, and with the set
+        for one, value in zip(answers, true, strict=True):
+            one[0] = np.log1p(-np.exp(value))
+            one[0, pool.labels[0]] = value
+        return answers
+
+    kept = Optimiser(HEAD, SETTINGS, 4, served=served)
+    found = [kept.chosen(line, known) for known in range(16, 24)]
+    assert {one.kind for one in found} == {"recent"}
+    assert "set -2.197 nats ahead on 7 events" in found[-1].note
+    assert sizes == {(2, 1)}
+
+
+def test_recent_events_that_lose_to_nothing_are_not_shown_while_a_set_is_tried():
+    random = np.random.default_rng(3)
+    noisy = [listener(int(seed)) for seed in random.integers(0, 99, 20)]
+    for line in noisy:
+        for known in range(9, 24):
+            found = Optimiser(HEAD, SETTINGS, 4).chosen(line, known)
+            if found.loss is not None and found.loss_without is not None:
+                assert found.loss <= found.loss_without
+
+
+def test_the_pool_holds_as_many_as_are_shown():
+    settings = SETTINGS.model_copy(update={"pool": 4, "trust": 1e-6})
+    assert Optimiser(HEAD, settings, 8).chosen(listener(0), 30).places.tolist() == list(range(22, 30))
+
+
 def test_of_an_item_met_again_the_latest_event_is_kept():
     items = np.random.default_rng(0).integers(0, 18, 29)
     line = line_of(items.tolist(), (items % GENRES < 3).tolist())

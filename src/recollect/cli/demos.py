@@ -11,7 +11,7 @@ import typer
 
 from recollect.cli.options import AsJson, DataFolder, RunFolder
 from recollect.cli.output import say, show, show_json, show_table
-from recollect.errors import ModelError
+from recollect.errors import ModelError, UsageError
 
 if TYPE_CHECKING:
     from recollect.model.dual import Identity
@@ -41,7 +41,30 @@ CLOSE: Final = 1e-5
 """How far the two computations may differ in float32."""
 
 UserId = Annotated[str, typer.Option("--user", metavar="ID", help="The user, as named in the log.")]
-Page = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with a plot, too.")]
+
+
+def _in_a_folder(page: Path | None) -> Path | None:
+    """Refuse a page that could not be written, before anything is measured.
+
+    Raises
+    ------
+    UsageError
+        If its folder is not there.
+    """
+    if page is not None and not page.absolute().parent.is_dir():
+        raise UsageError(
+            "no folder for the page",
+            got=page,
+            expected=f"a file in a folder that is there; {page.absolute().parent} is not",
+            do="make the folder, or name another file",
+        )
+    return page
+
+
+Page = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write a page with a plot, too.", callback=_in_a_folder),
+]
 
 
 def report(
@@ -133,14 +156,18 @@ def verify(
 ) -> None:
     """Check on a model that attention to demonstrations is a step of its dual model.
 
+    Differences are relative where values exceed 1.
+
     Raises
     ------
     ModelError
         If the two differ by more than `CLOSE`, or the model's attention cannot be read.
     """
+    from recollect.model.dual import TOKENS
     from recollect.model.dual import verify as verified
 
-    found = verified(_language_model(model))
+    loaded = _language_model(model)
+    found = verified(loaded, tokens=min(TOKENS, loaded.span_limit))
     if as_json:
         show_json(_identity(found))
     else:

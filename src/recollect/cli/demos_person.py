@@ -13,11 +13,12 @@ from recollect.context.demonstrations import choose_demonstrations
 from recollect.context.effect_report import DemonstrationReport, report_demonstrations
 from recollect.context.effect_stages import Optimiser
 from recollect.context.effect_watch import Watch, Watcher
-from recollect.context.effects import Pool, make_pool
+from recollect.context.effects import Pool, Served, make_pool
 from recollect.context.evidence import Context, Timeline
 from recollect.data.dataset import Dataset
 from recollect.run.effect_layouts import LayoutComparer, LayoutComparison
 from recollect.run.effects import BlockMeasure
+from recollect.run.effects_served import ServedMeasure
 from recollect.run.prompting import make_measure
 from recollect.run.tuned import TunedModel
 
@@ -69,9 +70,14 @@ class Person:
             return f"the recipe {name} shows no demonstrations: this is what they would do"
         return f"the recipe {name} shows {solved.count} demonstrations, chosen as {solved.choice}"
 
+    @property
+    def served(self) -> Served:
+        """What asks in the prompt that is served."""
+        return ServedMeasure(self.measure).predictions
+
     def optimiser(self) -> Optimiser:
         """Make what chooses sets by their effect, with the settings of the recipe."""
-        return Optimiser(self.measure, self.tuned.recipe.effects, self.count)
+        return Optimiser(self.measure, self.tuned.recipe.effects, self.count, served=self.served)
 
     def shown(self) -> Collection[int] | None:
         """Return the places of the events that a question of now shows; None where that depends on its item."""
@@ -106,7 +112,7 @@ class Person:
 
     def watch(self, *, events: int) -> Watch:
         """Replay the last events; raises as `report`."""
-        return Watcher(self.measure, self.optimiser(), self.dataset.catalog, self.count).watch(self.line, events=events)
+        return Watcher(self.served, self.optimiser(), self.dataset.catalog, self.count).watch(self.line, events=events)
 
     def pool(self) -> Pool:
         """Gather candidates and known answers.

@@ -1,5 +1,6 @@
 """What was found about demonstrations, as rows of text for the terminal and for the page. It decides the decimals."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
@@ -12,7 +13,7 @@ WATCH_HEADER: Final = ("asked", "liked", "set", "of", "in", "out", *LOSSES)
 
 _ABSENT: Final = "–"
 _EXACT: Final = frozenset({"alone", "left out"})
-_WIDE: Final = frozenset({"shown", "seen by", "like", "helped", "hurt"})  # where there is room
+_WIDE: Final = frozenset({"shown", "like", "helped", "hurt"})  # where there is room
 _TITLE, _NARROW, _MOVED = 40, 24, 20  # letters of a title, where there is little
 
 Column = Callable[[DemonstrationLine], str]
@@ -60,8 +61,8 @@ def line_rows(lines: Sequence[DemonstrationLine], *, wide: bool) -> tuple[list[s
 def layout_rows(compared: LayoutComparison) -> list[tuple[str, str]]:
     """Write what the most recent demonstrations do side by side and as served, as facts with their names."""
     return [
-        (f"the latest {compared.count}, side by side", f"{compared.blocks:+.4f} ± {compared.blocks_error:.4f} nats"),
-        ("one after the other, as served", f"{compared.served:+.4f} ± {compared.served_error:.4f} nats"),
+        (f"the latest {compared.count}, side by side", _with_error(compared.blocks, compared.blocks_error)),
+        ("one after the other, as served", _with_error(compared.served, compared.served_error)),
     ]
 
 
@@ -75,7 +76,7 @@ def set_rows(whole: SetLine) -> list[tuple[str, str]]:
         ),
         ("loss without demonstrations", f"{whole.zero_shot:.4f} nats"),
         ("loss with all of them", f"{whole.in_context:.4f} nats"),
-        ("effect of the set", f"{whole.effect:+.4f} ± {whole.error:.4f} nats ({whole.relative:+.1%})"),
+        ("effect of the set", f"{_with_error(whole.effect, whole.error)} ({whole.relative:+.1%})"),
         ("answers hit, without and with", f"{before:.1%}, {after:.1%}"),
         ("NDCG, without and with", f"{whole.ndcg[0]:.4f}, {whole.ndcg[1]:.4f}"),
         ("attention that moves to them", f"{whole.moved:.1%}"),
@@ -131,6 +132,11 @@ def _titles(shown: Iterable[Shown], length: int) -> list[str]:
 
 def _word(holds: bool) -> str:  # noqa: FBT001 - it is the argument
     return "yes" if holds else "no"
+
+
+def _with_error(value: float, error: float | None) -> str:
+    known = error is not None and math.isfinite(error)
+    return f"{value:+.4f} nats" + (f" ± {error:.4f}" if known else ", of one answer")
 
 
 def _number(value: float | None, *, form: str = "+.4f") -> str:

@@ -53,7 +53,7 @@ class BlockEvidence:
     line : Timeline
         The person's events; all places below are places in it.
     demonstrations : tuple of Shown
-        The solved examples in the order shown: oldest first, unless their measured effect orders them.
+        The solved examples in the order shown: oldest first.
     query : Int64[H]
         Places of the events shown with the question, in the order shown.
     note : str

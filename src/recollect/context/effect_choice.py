@@ -107,9 +107,22 @@ class RerankedChoice:
         effect = _standardised(told.mean, among=told.seen > 0)
         total = _standardised(near, among=np.isfinite(near)) + self.effects.beside_nearness * effect
         total[_earlier_copies(line.items[pool.demonstrations])] = -np.inf
-        best = np.argsort(-total[::-1], kind="stable")[: self.settings.count]  # of equal sums the later event is first
-        places = np.sort(pool.demonstrations[::-1][best])
-        return Picked(places, f"nearness and effect, of {len(pool)}")
+        order = np.argsort(total, kind="stable")[::-1]  # of equal sums the later event comes first
+        chosen = self._within_budget(pool, order[np.isfinite(total[order])].tolist())
+        note = f"nearness and effect, of {len(pool)}" if chosen else "no demonstrations: the budget holds none"
+        return Picked(np.sort(pool.demonstrations[chosen]), note)
+
+    def _within_budget(self, pool: Pool, order: list[int]) -> list[int]:
+        """Take candidates in an order, as many as there may be and as far as their tokens reach."""
+        left = self.effects.tokens
+        if not left:
+            return order[: self.settings.count]
+        tokens, chosen = self.measure.tokens(pool), list[int]()
+        for column in order:
+            if tokens[column] <= left and len(chosen) < self.settings.count:
+                chosen.append(column)
+                left -= int(tokens[column])
+        return chosen
 
     def _measure(self, line: Timeline, known: int) -> tuple[Pool, Score]:
         """Measure a moment once, however many items are asked."""

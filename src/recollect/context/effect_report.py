@@ -3,8 +3,9 @@
 What it is: effects of all candidates of a `Pool`, each with its standard error, its part of the whole, what it costs
 and what it repeats, and a verdict; and the same for the whole set, with warnings. It decides:
 
-- *helps* and *harmful?* take an effect above `NOISE` that lies two standard errors from 0; the question mark stays,
-  since where truth was known dropping by sign was wrong about as often as right (spec `lrgd`, section 9);
+- *helps* and *harmful?* take an effect above `NOISE` whose 95 % interval by Student's t leaves out 0, since few queries
+  see a candidate; the question mark stays, since where truth was known dropping by sign was wrong about as often as
+  right (spec `lrgd`, section 9);
 - *redundant* is one that adds to the heads what another of larger effect adds too, unless it seems harmful;
 - a candidate that no support query may see was not measured: no effect and no verdict, rather than an effect of 0;
 - effects of candidates are means over the queries that saw them; their parts of the whole are means over all queries,
@@ -21,6 +22,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64
+from scipy.stats import t as student
 
 from recollect.context.effect_readings import POINTS, Readings, take_readings
 from recollect.context.effect_set import NOISE, SetLine, describe_set
@@ -29,7 +31,7 @@ from recollect.data.catalog import Catalog
 
 Verdict = Literal["helps", "neutral", "harmful?", "redundant"]
 
-_ERRORS: Final = 2.0  # standard errors that make an effect
+_CONFIDENCE: Final = 0.95
 _SAME: Final = 0.95  # overlap from which two candidates add the same
 
 
@@ -149,7 +151,9 @@ def report_demonstrations(
     whole, warnings = describe_set(pool, readings, tokens=int(tokens.sum()))
     mean = score(pool, readings.effects.effect)
     columns = _columns(pool, readings, mean) | {"per_100_tokens": 100 * mean.mean / tokens}
-    similar, verdicts = _similar(readings.effects.overlap), _verdicts(mean, readings.effects.overlap)
+    overlap = _others(readings.effects.overlap, seen=mean.seen > 0)
+    columns["redundancy"] = overlap.max(axis=1)
+    verdicts = _verdicts(mean, readings.effects.overlap)
     items: list[int] = pool.line.items[pool.demonstrations].tolist()
     lines = [
         DemonstrationLine(
@@ -161,7 +165,7 @@ def report_demonstrations(
             shown=None if shown is None else event in shown,
             tokens=int(tokens[number]),
             seen=int(mean.seen[number]),
-            similar=catalog.ids[items[similar[number]]] if mean.seen[number] and len(items) > 1 else None,
+            similar=catalog.ids[items[overlap[number].argmax()]] if np.isfinite(overlap[number]).any() else None,
             verdict=verdicts[number],
             **{name: _number(column[number], seen=int(mean.seen[number])) for name, column in columns.items()},
         )
@@ -181,7 +185,6 @@ def _columns(pool: Pool, readings: Readings, mean: Score) -> dict[str, Float64[n
         "error": mean.error,
         "path": path,
         "path_share": path / path.sum() if abs(path.sum()) > NOISE else absent,
-        "redundancy": _others(found.overlap).max(axis=1) if len(pool) > 1 else absent,
         "helped": ((found.effect > NOISE) & pool.visible).sum(axis=0) / seen,
         "hurt": ((found.effect < -NOISE) & pool.visible).sum(axis=0) / seen,
         "attention": score(pool, found.share).mean,
@@ -191,7 +194,7 @@ def _columns(pool: Pool, readings: Readings, mean: Score) -> dict[str, Float64[n
 
 def _verdicts(mean: Score, overlap: Float64[np.ndarray, "N N"]) -> list[Verdict | None]:
     """Judge each candidate."""
-    clear: Bool[np.ndarray, " N"] = np.abs(mean.mean) > np.maximum(_ERRORS * mean.error, NOISE)
+    clear: Bool[np.ndarray, " N"] = np.abs(mean.mean) > np.maximum(_half_width(mean), NOISE)
     order = np.lexsort((np.arange(len(mean.mean)), mean.mean))  # of equal effects the later one counts as larger
     rank = np.argsort(order)
     better = (rank[None, :] > rank[:, None]) & (mean.seen > 0)[None, :]
@@ -209,13 +212,17 @@ def _verdicts(mean: Score, overlap: Float64[np.ndarray, "N N"]) -> list[Verdict 
     return [verdict(number) for number in range(len(mean.mean))]
 
 
-def _similar(overlap: Float64[np.ndarray, "N N"]) -> list[int]:
-    """Return the number of the other candidate that overlaps most with each; its own where there is no other."""
-    return _others(overlap).argmax(axis=1).tolist()
+def _half_width(mean: Score) -> Float64[np.ndarray, " N"]:
+    """Return half of each effect's 95 % interval; infinite below two queries."""
+    rows = np.maximum(mean.seen, 2)
+    quantile = student.ppf((1 + _CONFIDENCE) / 2, rows - 1)
+    return mean.error * quantile * np.sqrt(rows / (rows - 1))
 
 
-def _others(overlap: Float64[np.ndarray, "N N"]) -> Float64[np.ndarray, "N N"]:
-    return np.where(np.eye(len(overlap), dtype=np.bool_), -np.inf, overlap)
+def _others(overlap: Float64[np.ndarray, "N N"], *, seen: Bool[np.ndarray, " N"]) -> Float64[np.ndarray, "N N"]:
+    """Leave the overlaps of measured candidates with each other; minus infinity elsewhere."""
+    compared = seen[:, None] & seen[None, :] & ~np.eye(len(overlap), dtype=np.bool_)
+    return np.where(compared, overlap, -np.inf)
 
 
 def _number(value: float, *, seen: int) -> float | None:

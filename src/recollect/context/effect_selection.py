@@ -8,10 +8,11 @@ It decides what a move is: one demonstration in while there is room, one exchang
 none, or the worst member out. Candidates for it are the best by effect at soft gates (members 1, the others
 `soft_gate`), divided by tokens to the power `cost_exponent`, brought to unit scale, minus `redundancy` times the
 largest overlap with a member. A move counts if it lowers the exact support loss by the margin and keeps predictions
-within the trust region. Below `fewest` members the best trusted addition is taken even if it does not help, and the
-guards judge the result. Of several events with the same item the latest alone is a candidate. Source: spec `lrgd`,
-sections 4 and 6; it departs in that an addition, an exchange and a removal are one search, so that both stages share
-it. Sets are shown in time order, which is what models are tuned on, not in that of effects.
+within the trust region. Below `fewest` members the best trusted addition that fits is taken even if it does not help,
+and the guards judge the result. Of several events with the same item the latest alone is a candidate. Source: spec
+`lrgd`, sections 4 and 6; it departs in that an addition, an exchange and a removal are one search, so that both stages
+share it, and in the margin, which has no standard error in it unless `caution` asks for one. Sets are shown in time
+order, which is what models are tuned on, not in that of effects.
 
 Dimension letters: N candidates, K members, Q support queries, S sets, A answers.
 """
@@ -173,15 +174,19 @@ class SetTrial:
     def is_better(self, new: WeighedSet, old: WeighedSet) -> bool:
         """Tell whether a set lowers the loss by the margin and stays within the trust region."""
         gain, error = paired_gain(self.pool, old.losses, new.losses)
-        nearer = new.drift <= old.drift
-        return (nearer or self.is_trusted(new)) and gain > self.settings.margin + self.settings.caution * error
+        needed = self.settings.margin + (self.settings.caution * error if self.settings.caution else 0.0)
+        return (new.drift <= old.drift or self.is_trusted(new)) and gain > needed
 
 
 def paired_gain(pool: Pool, old: Float64[np.ndarray, " Q"], new: Float64[np.ndarray, " Q"]) -> tuple[float, float]:
-    """Return by how many nats losses fall, as weighted mean over the support, and its standard error."""
+    """Return by how many nats losses fall, as weighted mean over the support, and its standard error.
+
+    The error is infinite below two queries.
+    """
     difference = old - new
     gain = float(difference @ pool.weights)
-    return gain, float(np.sqrt((pool.weights**2) @ (difference - gain) ** 2))
+    error = float(np.sqrt((pool.weights**2) @ (difference - gain) ** 2))
+    return gain, error if len(difference) > 1 else np.inf
 
 
 def select(trial: SetTrial) -> WeighedSet:
@@ -213,7 +218,9 @@ def improve(trial: SetTrial, current: WeighedSet, *, shortlist: int) -> WeighedS
         return current
     weighed = trial.weigh([*additions, *removals])
     if len(current.columns) < trial.settings.fewest:
-        return min(filter(trial.is_trusted, weighed[: len(additions)]), key=_loss, default=current)
+        grown = [one for one in weighed if len(one.columns) > len(current.columns) and trial.is_trusted(one)]
+        if grown:
+            return min(grown, key=_loss)
     return min((one for one in weighed if trial.is_better(one, current)), key=_loss, default=current)
 
 

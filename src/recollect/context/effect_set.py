@@ -24,6 +24,7 @@ NOISE: Final = 1e-3
 
 _FEW: Final = 10  # support queries
 _MISSED: Final = 0.05  # of the effect of the set
+_FLAT: Final = 0.005  # nats: around its optimum the strength hardly matters
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,10 @@ class SetLine:
         Number of candidates, of support queries, and of tokens that all candidates cost.
     zero_shot, in_context : float
         Loss without and with them.
-    effect, error, relative : float
-        What they bring, its standard error, and as a share of the loss without them.
+    effect, relative : float
+        What they bring, and as a share of the loss without them.
+    error : float or None
+        Standard error of the effect, which takes two queries.
     hit_rate, ndcg : tuple of two floats
         Without and with them: how often the true answer is the likeliest, and the NDCG of its rank.
     divergence : float
@@ -64,7 +67,7 @@ class SetLine:
     zero_shot: float
     in_context: float
     effect: float
-    error: float
+    error: float | None
     relative: float
     hit_rate: tuple[float, float]
     ndcg: tuple[float, float]
@@ -94,7 +97,9 @@ def describe_set(pool: Pool, readings: Readings, *, tokens: int) -> tuple[SetLin
     both = np.stack([readings.without, readings.with_all])
     before, after = losses(pool, both)
     effect, error = paired_gain(pool, before, after)
-    strengths = losses(pool, readings.sets[1:]) @ weights
+    by_strength = losses(pool, readings.sets[1:])
+    strongest = int((by_strength @ weights).argmin())
+    stronger = paired_gain(pool, after, by_strength[strongest])
     signs = monitor(pool, readings.effects, readings.with_all)
     missed = abs(float((weights @ readings.path).sum()) - effect)
     whole = SetLine(
@@ -104,7 +109,7 @@ def describe_set(pool: Pool, readings: Readings, *, tokens: int) -> tuple[SetLin
         zero_shot=float(weights @ before),
         in_context=float(weights @ after),
         effect=effect,
-        error=error,
+        error=error if np.isfinite(error) else None,
         relative=effect / max(float(weights @ before), NOISE),
         hit_rate=_pair(np.where(_ranks(pool, both) == 1, 1.0, 0.0), weights),
         ndcg=_pair(1 / np.log2(1 + _ranks(pool, both)), weights),
@@ -114,10 +119,10 @@ def describe_set(pool: Pool, readings: Readings, *, tokens: int) -> tuple[SetLin
         entropy=signs.entropy,
         directions=signs.rank,
         copies=signs.copies,
-        strength=STRENGTHS[int(strengths.argmin())],
+        strength=STRENGTHS[strongest],
         path_gap=missed / max(abs(effect), NOISE),
     )
-    return whole, (*_warnings(whole), *signs.warnings)
+    return whole, (*_warnings(whole, stronger=stronger), *signs.warnings)
 
 
 def _ranks(pool: Pool, predictions: Float64[np.ndarray, "S Q A"]) -> Float64[np.ndarray, "S Q"]:
@@ -131,11 +136,13 @@ def _pair(values: Float64[np.ndarray, "2 Q"], weights: Float64[np.ndarray, " Q"]
     return before, after
 
 
-def _warnings(whole: SetLine) -> list[str]:
+def _warnings(whole: SetLine, *, stronger: tuple[float, float]) -> list[str]:
+    """Say what a reader must know; `stronger` is what the best strength would gain, and its standard error."""
+    gain, error = stronger
     told = {
         f"few support queries ({whole.queries}): read the standard errors": whole.queries < _FEW,
         f"together they hurt: the loss is {-whole.effect:.3f} nats higher with them": whole.effect < -NOISE,
         f"their parts miss the effect of the set by {whole.path_gap:.0%}": whole.path_gap > _MISSED,
-        f"a strength of {whole.strength:g} would do better than 1": whole.strength != 1.0,
+        f"a strength of {whole.strength:g} would do better than 1, by {gain:.3f} nats": gain > _FLAT + 2 * error,
     }
     return [text for text, holds in told.items() if holds]

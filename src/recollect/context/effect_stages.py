@@ -6,9 +6,10 @@ What it is: `Optimiser`, which answers which demonstrations a person is shown at
   whenever the loss of the kept set exceeds that of its choice by two standard errors (and 0.05 nats);
 - **stage 2** follows every event between: demonstrations that left the pool leave the set, then come at most `moves`
   moves, each of which lowers the exact loss of the support;
-- **guards**: a set has to prove itself. It is shown once it has met at least three events since the last planned
-  selection, each before that event could change it, and answered them at least as well as the most recent events of
-  that moment would have; until then the most recent events are shown, and nothing, if both do worse than nothing.
+- **guards**: the stages have to prove themselves. Their set is shown once they have met at least three events since
+  the last planned selection, each before it could change the set, and answered them at least as well as the most recent
+  events of that moment would have, both in the prompt that is served where one is handed in; until then the most recent
+  events are shown; and nothing instead of what does worse than nothing on the support.
 
 The answer is a function of the known events and the settings alone: replay, serving and rebuilding agree whatever was
 asked before. Steps are remembered by the content of the past that they saw, so a growing past costs one step per event.
@@ -26,10 +27,10 @@ from threading import Lock
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from recollect.context.effect_selection import Chosen, SetTrial, WeighedSet, improve, latest, select
-from recollect.context.effects import DemonstrationMeasure, EffectSettings, Pool, losses, make_pool
+from recollect.context.effects import DemonstrationMeasure, EffectSettings, Pool, Served, losses, make_pool
 from recollect.context.evidence import Timeline
 from recollect.errors import ModelError, UsageError
 
@@ -78,15 +79,24 @@ class Optimiser:
         Most demonstrations of a set.
     gather : callable, optional
         ``gather(line, known, settings)`` makes the pool of a moment.
+    served : callable, optional
+        Asks with sets in the prompt that is served; where there is none, sets prove themselves as they are measured.
     """
 
     def __init__(
-        self, measure: DemonstrationMeasure, settings: EffectSettings, count: int, *, gather: Gather = make_pool
+        self,
+        measure: DemonstrationMeasure,
+        settings: EffectSettings,
+        count: int,
+        *,
+        gather: Gather = make_pool,
+        served: Served | None = None,
     ) -> None:
         self.measure = measure
-        self.settings = settings
+        self.settings = settings.model_copy(update={"pool": max(settings.pool, count)})
         self.count = count
         self.gather = gather
+        self.served = served
         self._steps: OrderedDict[bytes, _Step] = OrderedDict()
         self._lock = Lock()  # several questions may be asked at once
 
@@ -144,13 +154,27 @@ class Optimiser:
         kept, alarm, leads = None, -np.inf, ()
         if before is not None:
             carried = _carried(trial, before.places)
-            leads = (*before.leads, *_newest(trial.pool, recent - carried.losses))
+            leads = (*before.leads, *self._lead(trial, carried, recent))
             kept, alarm = self._follow(trial, carried), before.alarm
         if kept is None or kept.loss > alarm:
             kept = select(trial)
             alarm = kept.loss + max(_ALARM * _error(trial.pool, kept.losses), _LEAST_ALARM)
         places = trial.pool.demonstrations[list(kept.columns)].tolist()
         return _Step(tuple(places), alarm, _guarded(trial, kept, recent, leads), leads)
+
+    def _lead(self, trial: SetTrial, carried: WeighedSet, recent: Float64[np.ndarray, " Q"]) -> tuple[float, ...]:
+        """Return by how many nats a set answered the newest event better than the most recent ones, if it is asked."""
+        pool = trial.pool
+        if pool.support[-1] != pool.known - 1:
+            return ()
+        if self.served is None:
+            return (float((recent - carried.losses)[-1]),)
+        newest = replace(
+            pool, support=pool.support[-1:], visible=pool.visible[-1:], weights=np.ones(1), labels=pool.labels[-1:]
+        )
+        sets = np.stack([_seen_recently(trial)[-1], np.isin(np.arange(len(pool)), carried.columns)])
+        others, own = losses(newest, self.served(newest, sets))[:, 0].tolist()
+        return (others - own,)
 
     def _follow(self, trial: SetTrial, carried: WeighedSet) -> WeighedSet:
         """Improve a set that was carried over to a later moment: stage 2."""
@@ -169,11 +193,6 @@ def _carried(trial: SetTrial, places: tuple[int, ...]) -> WeighedSet:
     return trial.weigh([tuple(np.flatnonzero(stays).tolist())])[0]
 
 
-def _newest(pool: Pool, each: Float64[np.ndarray, " Q"]) -> tuple[float, ...]:
-    """Return the value of the newest event, if it is asked at all."""
-    return (float(each[-1]),) if pool.support[-1] == pool.known - 1 else ()
-
-
 def _guarded(trial: SetTrial, kept: WeighedSet, recent: Float64[np.ndarray, " Q"], leads: tuple[float, ...]) -> Chosen:
     """Show a set that has proved itself, or the most recent events, or nothing."""
     pool = trial.pool
@@ -181,10 +200,10 @@ def _guarded(trial: SetTrial, kept: WeighedSet, recent: Float64[np.ndarray, " Q"
     figures = f"loss {own:.3f}, of the most recent {others:.3f}, of none {without:.3f} nats"
     if trial.copies:
         figures += f"; {trial.copies} earlier events with the same item left out"
-    if min(own, others) > without or (not kept.columns and others > without):
-        return replace(_nothing(f"no demonstrations: {figures}"), loss=without, loss_without=without)
     proved, lead = len(leads) >= _PROOF, _faded(leads, trial.settings.half_life)
     optimised = bool(kept.columns) and proved and lead >= 0
+    if (own if optimised else others) > without:
+        return replace(_nothing(f"no demonstrations: {figures}"), loss=without, loss_without=without)
     columns = list(kept.columns if optimised else latest(trial))
     effects = trial.look(kept.columns).effects[columns]
     kind, name = ("optimised", "optimised") if optimised else ("recent", "the most recent")
@@ -206,13 +225,18 @@ def _faded(leads: tuple[float, ...], half_life: float) -> float:
 
 def recent_losses(trial: SetTrial) -> Float64[np.ndarray, " Q"]:
     """Return the loss of each support query in nats with what was most recent when it was asked."""
+    recent = replace(trial.pool, visible=_seen_recently(trial))
+    return losses(recent, trial.measure.predictions(recent, np.ones((1, len(recent)))))[0]
+
+
+def _seen_recently(trial: SetTrial) -> Bool[np.ndarray, "Q N"]:
+    """Tell which candidates were the most recent ones when each query was asked, within the budget."""
     pool = trial.pool
     earlier = pool.visible & (pool.demonstrations < pool.line.visible[pool.support, None])
     behind = earlier[:, ::-1]
     cost = np.cumsum(behind * trial.tokens[::-1], axis=1)
     kept = behind & (np.cumsum(behind, axis=1) <= trial.count) & (cost <= (trial.settings.tokens or np.inf))
-    recent = replace(pool, visible=kept[:, ::-1])
-    return losses(recent, trial.measure.predictions(recent, np.ones((1, len(pool)))))[0]
+    return kept[:, ::-1]
 
 
 def _nothing(note: str) -> Chosen:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from recollect.context.effect_stages import Optimiser
-from recollect.context.effects import DemonstrationMeasure, Pool, losses
+from recollect.context.effects import Pool, Served, losses
 from recollect.context.evidence import Timeline
 from recollect.data.catalog import Catalog
 from recollect.errors import UsageError
@@ -111,8 +111,8 @@ class Watcher:
 
     Parameters
     ----------
-    measure : DemonstrationMeasure
-        Asks the model about each event's own answer.
+    served : callable
+        Asks the model about each event's own answer, in the prompt that is served.
     optimiser : Optimiser
         Chooses the sets.
     catalog : Catalog
@@ -121,7 +121,7 @@ class Watcher:
         How many recent demonstrations the sets are compared with.
     """
 
-    measure: DemonstrationMeasure
+    served: Served
     optimiser: Optimiser
     catalog: Catalog
     count: int
@@ -184,7 +184,7 @@ class Watcher:
         seen = np.ones((1, len(places)), np.bool_)
         pool = Pool(line, int(line.visible[event]), places, np.array([event]), seen, np.ones(1), label)
         sets = np.stack([np.isin(places, chosen), np.isin(places, recent), np.zeros(len(places), np.bool_)])
-        return losses(pool, self.measure.predictions(pool, sets.astype(np.float64)))[:, 0]
+        return losses(pool, self.served(pool, sets))[:, 0]
 
     def _named(self, line: Timeline, place: int) -> Shown:
         item = int(line.items[place])

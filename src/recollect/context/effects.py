@@ -16,6 +16,7 @@ Dimension letters: N demonstrations of the pool, Q support queries, S sets, A an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -31,12 +32,13 @@ class EffectSettings(BaseModel):
     """Set what effects are measured on, and how demonstrations are chosen by them (spec `lrgd`, sections 5 to 7).
 
     `pool` is the most candidates and `support` the most support queries, both the latest; the weight of a query halves
-    every `half_life` events. `anew` is how many events come between two full selections, between which at most `moves`
-    changes follow each event. `tokens` caps a set (0: as many as `demonstrations.count`). A selection looks at gates of
-    `soft_gate`, checks the best `shortlist` exactly, divides effects by tokens to the power `cost_exponent`, subtracts
-    `redundancy` times the largest overlap, and accepts what lowers the loss by `margin` nats plus `caution` standard
-    errors, while predictions stay within `trust` nats of those without demonstrations. Sets have `fewest` or more.
-    `beside_nearness` is the weight of the effect where nearness chooses too.
+    every `half_life` events. `anew` is how many events come between two full selections (a set is shown after three at
+    the earliest), between which at most `moves` changes follow each event. `tokens` caps a set (0: as many as
+    `demonstrations.count`). A selection looks at gates of `soft_gate`, checks the best `shortlist` exactly, divides
+    effects by tokens to the power `cost_exponent`, subtracts `redundancy` times the largest overlap, and accepts what
+    lowers the loss by `margin` nats plus `caution` standard errors, while predictions stay within `trust` nats of those
+    without demonstrations. Sets have `fewest` or more, where there is room. `beside_nearness` is the weight of effects
+    where nearness chooses too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +47,7 @@ class EffectSettings(BaseModel):
     support: int = Field(default=12, ge=1)
     half_life: float = Field(default=8.0, gt=0)
     cross_fit: Literal["past", "self"] = "past"
-    anew: int = Field(default=16, ge=1)
+    anew: int = Field(default=16, ge=4)
     moves: int = Field(default=2, ge=0)
     tokens: int = Field(default=0, ge=0)
     soft_gate: float = Field(default=0.2, gt=0, le=1)
@@ -132,6 +134,10 @@ class Score:
     mean: Float64[np.ndarray, " N"]
     error: Float64[np.ndarray, " N"]
     seen: Int64[np.ndarray, " N"]
+
+
+Served = Callable[[Pool, Bool[np.ndarray, "S N"]], Float64[np.ndarray, "S Q A"]]
+"""Answers as `DemonstrationMeasure.predictions`, with the demonstrations of each set in the prompt that is served."""
 
 
 class DemonstrationMeasure(Protocol):

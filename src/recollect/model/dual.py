@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ from recollect.model.language_model import LanguageModel
 from recollect.model.plan_pass import require_gates, run_rows
 from recollect.prompt.branches import Branches
 
-__all__ = ["Identity", "dual_step", "verify"]
+__all__ = ["TOKENS", "Identity", "dual_step", "verify"]
 
 _Part = tuple[Float[Tensor, "B H R E"], Float[Tensor, "B H R"]]  # a softmax over some columns: output, log-sum-exp
 
@@ -87,7 +87,11 @@ def dual_step(zero_shot: _Part, demonstrations: Sequence[_Part]) -> tuple[Tensor
     return output, moved
 
 
-def verify(model: LanguageModel, *, tokens: int = 96, demonstrations: int = 4, seed: int = 0) -> Identity:
+TOKENS: Final = 96
+"""Length of the prompt on which a model is compared with its dual models, where it can look so far."""
+
+
+def verify(model: LanguageModel, *, tokens: int = TOKENS, demonstrations: int = 4, seed: int = 0) -> Identity:
     """Compare a model with its dual models on a prompt of random tokens.
 
     The first quarter of the prompt is the instruction, the middle half the demonstrations, the last quarter the query.

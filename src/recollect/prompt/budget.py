@@ -1,10 +1,10 @@
 """The budget: what of the evidence fits into a prompt.
 
-It decides what is left out of a prompt that is too long: whole demonstrations first, in the order shown (the oldest, or
-that of least effect, goes first), then events of the query's history, the least relevant first; never the question or
-an answer. Least relevant is the oldest of recent events, and the least near of retrieved ones. What the model can read
-bounds the budget. Room for the question is kept for the longest title that can occur, so what a person's prompt shows
-never depends on the length of a candidate. Source: spec `recicl`, section 2 and section 7, point 2.
+It decides what is left out of a prompt that is too long: whole demonstrations first, the oldest before the others, then
+events of the query's history, the least relevant first; never the question or an answer. Least relevant is the oldest
+of recent events, and the least near of retrieved ones. What the model can read bounds the budget. Room for the question
+is kept for the longest title that can occur, so what a person's prompt shows never depends on the length of a
+candidate. Source: spec `recicl`, section 2 and section 7, point 2.
 
 Dimension letters: H events of a history, C candidates, K demonstrations, T tokens.
 """

@@ -36,10 +36,10 @@ class LayoutComparison:
     ----------
     count : int
         How many of them.
-    blocks, blocks_error : float
-        Effect in nats where none sees another, and its standard error.
-    served, served_error : float
-        The same where each sees those before it.
+    blocks, served : float
+        Effect in nats where none sees another, and where each sees those before it.
+    blocks_error, served_error : float
+        Their standard errors; infinite below two queries.
     """
 
     count: int
@@ -57,8 +57,8 @@ class LayoutComparison:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        """Give the JSON document."""
-        return asdict(self)
+        """Give the JSON document, in which an error that is not known is null."""
+        return {name: value if np.isfinite(value) else None for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True, eq=False, slots=True)

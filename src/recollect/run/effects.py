@@ -21,7 +21,7 @@ from recollect.context.block_evidence import BlockChooser
 from recollect.context.demonstrations import DemonstrationSettings, MeasuredChoice
 from recollect.context.effect_choice import OptimisedChoice, RerankedChoice
 from recollect.context.effect_stages import Optimiser
-from recollect.context.effects import DemonstrationMeasure, Effects, EffectSettings, Pool
+from recollect.context.effects import DemonstrationMeasure, Effects, EffectSettings, Pool, Served
 from recollect.context.retrieval import Neighbours
 from recollect.model.demonstrations import Bank, Banks, effects, predictions
 from recollect.prompt.block import BlockLayout
@@ -117,7 +117,12 @@ class BlockMeasure:
 
 
 def measured_choice(
-    measure: DemonstrationMeasure, settings: DemonstrationSettings, effects: EffectSettings, *, neighbours: Neighbours
+    measure: DemonstrationMeasure,
+    settings: DemonstrationSettings,
+    effects: EffectSettings,
+    *,
+    neighbours: Neighbours,
+    served: Served | None = None,
 ) -> MeasuredChoice:
     """Make what chooses demonstrations by their effect.
 
@@ -131,10 +136,12 @@ def measured_choice(
         How they are chosen.
     neighbours : Neighbours
         Measures nearness.
+    served : callable, optional
+        Asks in the prompt that is served.
     """
     if settings.choice == "rerank":
         return RerankedChoice(measure, settings, effects, neighbours)
-    return OptimisedChoice(Optimiser(measure, effects, count=settings.count))
+    return OptimisedChoice(Optimiser(measure, effects, count=settings.count, served=served))
 
 
 def padded(texts: Sequence[Int32[np.ndarray, "_"]], *, start: int) -> Branches:

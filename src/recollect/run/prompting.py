@@ -21,6 +21,7 @@ from recollect.prompt.prompter import Prompter
 from recollect.prompt.stream import StreamLayout
 from recollect.prompt.stream_prompter import StreamPrompter
 from recollect.run.effects import BlockMeasure, measured_choice
+from recollect.run.effects_served import ServedMeasure
 from recollect.run.tuned import TunedModel
 
 
@@ -80,7 +81,10 @@ def _measuring(prompter: BlockPrompter, tuned: TunedModel) -> BlockPrompter:
     recipe, chooser = tuned.recipe, prompter.chooser
     try:
         measure = BlockMeasure.of(tuned, prompter.layout, chooser)
-        choice = measured_choice(measure, recipe.demonstrations, recipe.effects, neighbours=chooser.neighbours)
+        served = ServedMeasure(measure).predictions
+        choice = measured_choice(
+            measure, recipe.demonstrations, recipe.effects, neighbours=chooser.neighbours, served=served
+        )
     except ModelError as error:
         choice = UnmeasuredChoice(recipe.demonstrations, chooser.neighbours, reason=error.what)
     return replace(prompter, chooser=replace(chooser, measured=choice))

@@ -2,7 +2,7 @@
 
 It decides that choices are compared at equal numbers of demonstrations, which in one layout is equal tokens up to the
 length of titles (the mean number stands in the table of costs), and that `all` stands beside them: every candidate that
-a measured choice may choose from. Source: spec `lrgd`, section 9; nearest examples first are KATE's baseline.
+a measured choice may choose from. Source: spec `lrgd`, section 9; similar ones are KATE's baseline, here oldest first.
 """
 
 from __future__ import annotations
