@@ -4,18 +4,20 @@
 speaks of arrays gets a scope in which a letter means one size; jaxtyping's own hook gives every function one and checks
 arguments twice, which doubled the time of the tests.
 
-Two kinds of annotation cannot be checked, when functions are checked one by one: `Self`, and a protocol that is not
-declared `runtime_checkable`. Such an annotation is left to pyright; all others of the same function are still checked.
+Three kinds of annotation cannot be checked, when functions are checked one by one: `Self`, a protocol that is not
+declared `runtime_checkable`, and a name that is imported for type checkers alone. Such an annotation is left to
+pyright; all others of the same function are still checked.
 """
 
 import ast
+import contextlib
 import dataclasses
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 from beartype import beartype
 from beartype.roar import BeartypeDecorHintPep673Exception, BeartypeDecorHintPep3119Exception
@@ -103,23 +105,36 @@ def _decorator(name: str, beside: ast.AST) -> ast.expr:
 
 
 def _checked_types(function: Callable[..., Any]) -> Callable[..., Any]:
+    known = dict(_known_hints(function))
     try:
-        return beartype(function)
+        return _beartyped(function, known)
     except UNCHECKABLE:
-        annotations = function.__annotations__
-        function.__annotations__ = {
-            name: hint for name, hint in annotations.items() if _is_checkable(function, name, hint)
-        }
-        return beartype(function)
+        return _beartyped(function, {name: hint for name, hint in known.items() if _is_checkable(function, name, hint)})
+
+
+def _known_hints(function: Callable[..., Any]) -> Iterator[tuple[str, Any]]:
+    """Give the hints whose names are there while running, without quotes."""
+    for name, hint in function.__annotations__.items():
+        holder = type("Holder", (), {"__annotations__": {name: hint}})
+        with contextlib.suppress(Exception):
+            yield name, get_type_hints(holder, function.__globals__, include_extras=True)[name]
+
+
+def _beartyped(function: Callable[..., Any], hints: dict[str, Any]) -> Callable[..., Any]:
+    """Check some hints of a function, which keeps all of them for whoever reads them."""
+    whole = function.__annotations__
+    function.__annotations__ = hints
+    try:
+        wrapped = beartype(function)
+    finally:
+        function.__annotations__ = whole
+    wrapped.__annotations__ = whole
+    return wrapped
 
 
 def _is_checkable(function: Callable[..., Any], name: str, hint: Any) -> bool:
-    whole = function.__annotations__
-    function.__annotations__ = {name: hint}
     try:
-        beartype(function)
+        _beartyped(function, {name: hint})
     except UNCHECKABLE:
         return False
-    finally:
-        function.__annotations__ = whole
     return True
