@@ -152,6 +152,7 @@ def report_demonstrations(
     mean = score(pool, readings.effects.effect)
     columns = _columns(pool, readings, mean) | {"per_100_tokens": 100 * mean.mean / tokens}
     overlap = _others(readings.effects.overlap, seen=mean.seen > 0)
+    nearest: list[int] = overlap.argmax(axis=1).tolist()
     columns["redundancy"] = overlap.max(axis=1)
     verdicts = _verdicts(mean, readings.effects.overlap)
     items: list[int] = pool.line.items[pool.demonstrations].tolist()
@@ -165,7 +166,7 @@ def report_demonstrations(
             shown=None if shown is None else event in shown,
             tokens=int(tokens[number]),
             seen=int(mean.seen[number]),
-            similar=catalog.ids[items[overlap[number].argmax()]] if np.isfinite(overlap[number]).any() else None,
+            similar=catalog.ids[items[nearest[number]]] if np.isfinite(columns["redundancy"][number]) else None,
             verdict=verdicts[number],
             **{name: _number(column[number], seen=int(mean.seen[number])) for name, column in columns.items()},
         )
