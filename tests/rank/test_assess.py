@@ -113,6 +113,13 @@ def test_a_part_without_rows_is_refused(world, runs):
         evaluate(runs / "until", world)
 
 
+def test_some_rows_are_those_of_whole_users(world, runs):
+    whole = split_by_time(world.log).test
+    some = evaluate(runs / "until", world, protocol="time", part="test", rows=9).predictions.rows
+    assert 9 <= len(some) < len(whole)
+    assert np.array_equal(some, whole[np.isin(world.log.user[whole], world.log.user[some])])
+
+
 def test_an_unknown_protocol_is_refused(world, runs):
     with pytest.raises(UsageError, match="nonesuch"):
         evaluate(runs / "seed0", world, protocol="nonesuch")

@@ -7,13 +7,12 @@ import pytest
 from worlds import planted_world, small_block
 
 from recollect.context.evidence import Context
-from recollect.data.splits import split_by_time
+from recollect.data.splits import rows_of_some_users, split_by_time
 from recollect.run.answering import RowAnswerer
 from recollect.run.calibration import AS_SCORED, Calibration, fit_calibration
 from recollect.run.prompting import make_prompter
 from recollect.run.tuned import TunedModel
 from recollect.tuning.run import tune
-from recollect.tuning.selection import selection_rows
 
 RECIPE = small_block("recicl", "tuning.rate=5e-3", "tuning.selection_rows=20", "history.shown=3")
 WORLD = planted_world(events=400)
@@ -47,7 +46,7 @@ def pair(calibration: Calibration) -> tuple[float, float]:
 
 
 def test_it_is_that_of_the_choosing_rows(run):
-    choosing = selection_rows(WORLD.log, SPLIT.valid, wanted=20, seed=0)
+    choosing = rows_of_some_users(WORLD.log, SPLIT.valid, wanted=20, seed=0)
     assert 20 <= len(choosing) < len(SPLIT.valid)
     assert run.recipe.answers.calibration == "platt"
     assert run.calibration != AS_SCORED

@@ -13,7 +13,7 @@ EXAMPLES: Final = """Examples:
 
 recollect evaluate run data
 
-recollect evaluate run data --protocol rella-ml1m --part valid --json"""
+recollect evaluate run data --protocol rella-ml1m --part valid --rows 5000 --json"""
 
 
 def run(
@@ -24,6 +24,9 @@ def run(
     part: Annotated[
         Literal["valid", "test"], typer.Option("--part", help="The part to measure; choose anything only on valid.")
     ] = "valid",
+    rows: Annotated[
+        int, typer.Option("--rows", metavar="N", min=0, help="Answer about N rows, of whole users; 0 for all.")
+    ] = 0,
     way: WayName = None,
     as_json: AsJson = False,
 ) -> None:
@@ -35,8 +38,8 @@ def run(
     from recollect.rank.assess import evaluate
 
     with shown_progress() as progress:
-        result = evaluate(run_folder, dataset, protocol=protocol, part=part, way=way, progress=progress).result
+        found = evaluate(run_folder, dataset, protocol=protocol, part=part, rows=rows, way=way, progress=progress)
     if as_json:
-        show_json(result.to_json())
+        show_json(found.result.to_json())
     else:
-        show_measures(result)
+        show_measures(found.result)

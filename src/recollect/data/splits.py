@@ -105,3 +105,27 @@ def _border(log: EventLog, position: float) -> int:
     """Move a cut to the end of the instant that it would run through."""
     cut = int(position)
     return cut if cut == 0 else int(np.searchsorted(log.time, int(log.time[cut - 1]), side="right"))
+
+
+def rows_of_some_users(
+    log: EventLog, rows: Int64[np.ndarray, " R"], *, wanted: int, seed: int = 0
+) -> Int64[np.ndarray, " K"]:
+    """Draw whole users until there are rows enough, so that order within a person can be judged.
+
+    Parameters
+    ----------
+    log : EventLog
+        The log.
+    rows : Int64[R]
+        Rows of a part of it.
+    wanted : int
+        How many rows are enough.
+    seed : int
+        Of the draw.
+    """
+    if len(rows) <= wanted:
+        return rows
+    users, counts = np.unique(log.user[rows], return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(users))
+    chosen = users[order[: 1 + int(np.searchsorted(np.cumsum(counts[order]), wanted))]]
+    return rows[np.isin(log.user[rows], chosen)]

@@ -22,7 +22,7 @@ from recollect.context.evidence import Context
 from recollect.data.dataset import Dataset
 from recollect.data.past import Past
 from recollect.data.protocols import resolve
-from recollect.data.splits import Split, split_until
+from recollect.data.splits import Split, rows_of_some_users, split_until
 from recollect.errors import DataError, UsageError
 from recollect.evaluation.compare import Comparison
 from recollect.evaluation.compare import compare as compare_predictions
@@ -55,6 +55,7 @@ def evaluate(
     *,
     protocol: str | None = None,
     part: Part = "valid",
+    rows: int = 0,
     way: str | None = None,
     progress: Progress = SILENT,
 ) -> Assessment:
@@ -70,6 +71,8 @@ def evaluate(
         How the log is split; by default as for tuning.
     part : {"valid", "test"}
         Which part.
+    rows : int
+        About how many of its rows, of whole users and the same for every run; 0 for all.
     way : str, optional
         How the model is run (`recollect.model.ways`), to see what fewer bits do to quality; it is named with the run.
     progress : Progress
@@ -88,20 +91,21 @@ def evaluate(
     if way is not None:
         use_way(tuned.language_model.eval(), way)
     split = split_of(tuned, dataset, protocol=protocol)
-    rows = split.valid if part == "valid" else split.test
-    if len(rows) == 0:
+    asked = split.valid if part == "valid" else split.test
+    if len(asked) == 0:
         raise DataError(
             f"the {part} part has no rows",
             got="; ".join(split.notes) or f"protocol {split.name}",
             expected="rows to answer",
             do=f"evaluate the {'test' if part == 'valid' else 'valid'} part, or another protocol",
         )
+    asked = rows_of_some_users(dataset.log, asked, wanted=rows) if rows else asked
     past = Past(dataset.log, tuned.recipe.past.rule())
     floors = {
-        name: _timed(dataset, rows, floor, past=past) for name, floor in fit_floors(past, train=split.train).items()
+        name: _timed(dataset, asked, floor, past=past) for name, floor in fit_floors(past, train=split.train).items()
     }
-    with_events = predict(tuned, dataset, rows, progress=progress)
-    without = predict(tuned, dataset, rows, blind=True, progress=progress)
+    with_events = predict(tuned, dataset, asked, progress=progress)
+    without = predict(tuned, dataset, asked, blind=True, progress=progress)
     name = run.name if way is None else f"{run.name} ({way})"
     occasion = Occasion(run=name, protocol=split.name, part=part)
     result = summarise(occasion, with_events, floors=floors, without_events=without)

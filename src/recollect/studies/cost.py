@@ -21,11 +21,10 @@ from transformers import PreTrainedModel
 from recollect.context.evidence import Context
 from recollect.data.dataset import Dataset
 from recollect.data.few_shot import few_shot
-from recollect.data.splits import Split
+from recollect.data.splits import Split, rows_of_some_users
 from recollect.prompt.prompter import Lesson
 from recollect.run.prompting import make_prompter
 from recollect.run.tuned import TunedModel
-from recollect.tuning.selection import selection_rows
 
 FORMULA: Final = "6 x weights outside embeddings and output layer x tokens laid out"
 _ROWS_COUNTED: Final = 1000
@@ -85,7 +84,7 @@ def tokens_per_row(tuned: TunedModel, dataset: Dataset, rows: Int64[np.ndarray, 
     LeakError
         If a row would see an event of its own instant or later.
     """
-    sample = selection_rows(dataset.log, rows, wanted=_ROWS_COUNTED, seed=0)
+    sample = rows_of_some_users(dataset.log, rows, wanted=_ROWS_COUNTED, seed=0)
     trees = make_prompter(tuned, dataset, measured=False).replay(_context(tuned, dataset), sample, blind=blind)
     return sum(len(tree) for tree in trees) / len(sample)
 

@@ -20,13 +20,12 @@ from jaxtyping import Int32, Int64
 from recollect.baselines.floors import FLOORS
 from recollect.data.dataset import Dataset
 from recollect.data.past import PastRule
-from recollect.data.splits import Split
+from recollect.data.splits import Split, rows_of_some_users
 from recollect.errors import DataError, UsageError
 from recollect.rank.assess import Part
 from recollect.recipe import Recipe, load_recipe
 from recollect.studies.grid import Cell
 from recollect.studies.methods import FloorMethod, TunedMethod
-from recollect.tuning.selection import selection_rows
 
 ROWS: Final = 10_000
 _DRAWN_BY: Final = 0
@@ -160,7 +159,7 @@ class Design:
             )
         log = self.dataset.log
         some = most_of_each(log.user[rows], most=self.per_user, seed=_DRAWN_BY) if self.per_user else slice(None)
-        return selection_rows(log, rows[some], wanted=self.rows, seed=_DRAWN_BY)
+        return rows_of_some_users(log, rows[some], wanted=self.rows, seed=_DRAWN_BY)
 
     def cells(
         self,

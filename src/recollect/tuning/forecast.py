@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from recollect.data.splits import rows_of_some_users
 from recollect.model.estimate import (
     Memory,
     ModelShape,
@@ -32,7 +33,6 @@ from recollect.prompt.tree import PromptTree
 from recollect.tuning.batches import EpochPlan
 from recollect.tuning.reading import Reading
 from recollect.tuning.run import Task
-from recollect.tuning.selection import selection_rows
 
 _JUDGED_SAMPLE: Final = 1000
 _LONGEST: Final = 1000  # lessons of an epoch that are laid out
@@ -177,7 +177,7 @@ def forecast(task: Task) -> Forecast:
 
 def _judged(task: Task) -> Reading:
     """Lay out the prompts of some validation users, and scale up to all validation rows."""
-    rows = selection_rows(task.context.log, task.choosing, wanted=_JUDGED_SAMPLE, seed=task.seed)
+    rows = rows_of_some_users(task.context.log, task.choosing, wanted=_JUDGED_SAMPLE, seed=task.seed)
     if not len(rows):
         return Reading.of([], rows=0)
     trees = list(task.prompter.replay(task.context, rows, blind=False))

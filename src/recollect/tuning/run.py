@@ -20,7 +20,7 @@ from recollect.data.dataset import Dataset
 from recollect.data.digest import digest_of_dataset, digest_of_log
 from recollect.data.few_shot import FewShot, few_shot
 from recollect.data.log import EventLog
-from recollect.data.splits import Split, split_by_time
+from recollect.data.splits import Split, rows_of_some_users, split_by_time
 from recollect.errors import DataError, UsageError
 from recollect.model.settings import NanoShape
 from recollect.progress import SILENT, Progress
@@ -36,7 +36,7 @@ from recollect.tuning.batches import Epochs
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.loop import State, TuningLoop
 from recollect.tuning.parallel import Team, join_team
-from recollect.tuning.selection import Judge, selection_rows
+from recollect.tuning.selection import Judge
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -153,7 +153,7 @@ def prepare(dataset: Dataset, *, recipe: Recipe | None = None, split: Split | No
         context=Context(known, rule=recipe.past.rule(), prior=prior),
         prompter=make_prompter(tuned, dataset, measured=False),
         rows=few_shot(dataset.log, split.train, count=settings.rows, draw=settings.draw, seed=seed),
-        choosing=selection_rows(known, split.valid, wanted=settings.selection_rows, seed=seed),
+        choosing=rows_of_some_users(known, split.valid, wanted=settings.selection_rows, seed=seed),
         split=split,
         seed=seed,
     )

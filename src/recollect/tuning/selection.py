@@ -1,7 +1,6 @@
-"""Choosing on validation rows: which rows, and by what number.
+"""Choosing on validation rows: by what number.
 
-It decides that whole users are drawn, so that order within a person can be judged, and that the judge reads scores
-before calibration, which cannot change their order.
+It decides that the judge reads scores before calibration, which cannot change their order.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import math
 import numpy as np
 from jaxtyping import Int64
 
-from recollect.data.log import EventLog
 from recollect.evaluation.metrics import auc, log_loss, uauc
 from recollect.run.answering import RowAnswerer
 
@@ -33,25 +31,3 @@ class Judge:
         probability = self.answerer.score(self.rows)
         ranking = 1 - (auc(label, probability) + uauc(user, label, probability).value) / 2
         return ranking if self.by_ranking and math.isfinite(ranking) else log_loss(label, probability)
-
-
-def selection_rows(log: EventLog, rows: Int64[np.ndarray, " R"], *, wanted: int, seed: int) -> Int64[np.ndarray, " K"]:
-    """Draw whole users until there are enough rows to choose by.
-
-    Parameters
-    ----------
-    log
-        The log.
-    rows
-        Rows of the validation part.
-    wanted
-        How many rows are enough.
-    seed
-        Of the draw.
-    """
-    if len(rows) <= wanted:
-        return rows
-    users, counts = np.unique(log.user[rows], return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(users))
-    chosen = users[order[: 1 + int(np.searchsorted(np.cumsum(counts[order]), wanted))]]
-    return rows[np.isin(log.user[rows], chosen)]
