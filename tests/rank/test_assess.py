@@ -1,6 +1,7 @@
 """Assessment of runs: what is measured, what is left in the folder, and which runs can be compared."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -113,9 +114,10 @@ def test_a_part_without_rows_is_refused(world, runs):
         evaluate(runs / "until", world)
 
 
-def test_some_rows_are_those_of_whole_users(world, runs):
+def test_some_rows_are_those_of_whole_users(world, runs, tmp_path):
     whole = split_by_time(world.log).test
-    some = evaluate(runs / "until", world, protocol="time", part="test", rows=9).predictions.rows
+    run = shutil.copytree(runs / "until", tmp_path / "run")
+    some = evaluate(run, world, protocol="time", part="test", rows=9).predictions.rows
     assert 9 <= len(some) < len(whole)
     assert np.array_equal(some, whole[np.isin(world.log.user[whole], world.log.user[some])])
 
