@@ -156,16 +156,6 @@ def test_sets_prove_themselves_in_the_prompt_that_is_served():
     assert sizes == {(2, 1)}
 
 
-def test_recent_events_that_lose_to_nothing_are_not_shown_while_a_set_is_tried():
-    random = np.random.default_rng(3)
-    noisy = [listener(int(seed)) for seed in random.integers(0, 99, 20)]
-    for line in noisy:
-        for known in range(9, 24):
-            found = Optimiser(HEAD, SETTINGS, 4).chosen(line, known)
-            if found.loss is not None and found.loss_without is not None:
-                assert found.loss <= found.loss_without
-
-
 def test_the_pool_holds_as_many_as_are_shown():
     settings = SETTINGS.model_copy(update={"pool": 4, "trust": 1e-6})
     assert Optimiser(HEAD, settings, 8).chosen(listener(0), 30).places.tolist() == list(range(22, 30))

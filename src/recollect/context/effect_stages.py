@@ -9,7 +9,8 @@ What it is: `Optimiser`, which answers which demonstrations a person is shown at
 - **guards**: the stages have to prove themselves. Their set is shown once they have met at least three events since
   the last planned selection, each before it could change the set, and answered them at least as well as the most recent
   events of that moment would have, both in the prompt that is served where one is handed in; until then the most recent
-  events are shown; and nothing instead of what does worse than nothing on the support.
+  events are shown, and nothing, if both do worse than nothing on the support. (Nothing whenever the one shown does worse
+  was tried, and lost on planted persons: the support is small.)
 
 The answer is a function of the known events and the settings alone: replay, serving and rebuilding agree whatever was
 asked before. Steps are remembered by the content of the past that they saw, so a growing past costs one step per event.
@@ -200,10 +201,10 @@ def _guarded(trial: SetTrial, kept: WeighedSet, recent: Float64[np.ndarray, " Q"
     figures = f"loss {own:.3f}, of the most recent {others:.3f}, of none {without:.3f} nats"
     if trial.copies:
         figures += f"; {trial.copies} earlier events with the same item left out"
+    if min(own, others) > without or (not kept.columns and others > without):
+        return replace(_nothing(f"no demonstrations: {figures}"), loss=without, loss_without=without)
     proved, lead = len(leads) >= _PROOF, _faded(leads, trial.settings.half_life)
     optimised = bool(kept.columns) and proved and lead >= 0
-    if (own if optimised else others) > without:
-        return replace(_nothing(f"no demonstrations: {figures}"), loss=without, loss_without=without)
     columns = list(kept.columns if optimised else latest(trial))
     effects = trial.look(kept.columns).effects[columns]
     kind, name = ("optimised", "optimised") if optimised else ("recent", "the most recent")
