@@ -9,8 +9,8 @@ What it is: `Optimiser`, which answers which demonstrations a person is shown at
 - **guards**: the stages have to prove themselves. Their set is shown once they have met at least three events since
   the last planned selection, each before it could change the set, and answered them at least as well as the most recent
   events of that moment would have, both in the prompt that is served where one is handed in; until then the most recent
-  events are shown, and nothing, if both do worse than nothing on the support. (Nothing whenever the one shown does worse
-  was tried, and lost on planted persons: the support is small.)
+  events are shown, and nothing, if both do worse than nothing on the support. (To show nothing whenever the one shown
+  does worse was tried, and lost on planted persons: the support is small.)
 
 The answer is a function of the known events and the settings alone: replay, serving and rebuilding agree whatever was
 asked before. Steps are remembered by the content of the past that they saw, so a growing past costs one step per event.
