@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import MutableSequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,8 +25,8 @@ _NEVER: Final = 1 << 62
 class _Added:
     """Times of one item's added events, ascending, and the running count of likes."""
 
-    times: array[int] = field(default_factory=lambda: array("q"))
-    likes: array[int] = field(default_factory=lambda: array("q"))
+    times: MutableSequence[int] = field(default_factory=lambda: array("q"))
+    likes: MutableSequence[int] = field(default_factory=lambda: array("q"))
 
     def add(self, time: int, *, liked: bool) -> None:
         place = bisect_right(self.times, time)
