@@ -1,6 +1,7 @@
 """The engine: an acknowledged event is known at once, and whatever is forgotten comes back exactly."""
 
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from recollect.service.records import Item, NewEvent, User
 from recollect.service.store import Store
 
 EXACT = 1e-5
+DAY = 24 * 3600
 PATIENT = EngineSettings(deadline_ms=60_000.0, way="compact")
 SMALL = PATIENT.model_copy(update={"trunk_bytes": 60_000, "history_bytes": 6_000})
 ITEMS = ("i0", "i3", "i6", "i7", "i11")
@@ -152,6 +154,37 @@ def test_an_event_that_came_before_is_left_as_it_is(start):
     assert engine.recommend(Query(user="u1")).ranking.trace.known == known
     with pytest.raises(DataError):
         engine.append([replace(event, value=1.0)])
+
+
+def test_an_event_that_has_not_happened_yet_is_refused(start):
+    engine = start()
+    with pytest.raises(DataError, match=r"not happened yet.*nothing of this batch"):
+        engine.append([NewEvent("now", "u1", "i1", 5.0), NewEvent("far", "u1", "i2", 5.0, int(time.time()) + 2 * DAY)])
+    assert engine.status().seq == 0
+
+
+def test_nobodys_events_move_those_of_others(start):
+    engine, clock = start(), int(time.time())
+    engine.append([NewEvent("fast", "ahead", "i1", 5.0, clock + DAY // 2)])
+    engine.append([NewEvent("one", "u1", "i1", 5.0), NewEvent("two", "ahead", "i2", 5.0)])
+    one, two = engine._store.events_after(1)
+    assert clock <= one.time < clock + 60
+    assert two.time == clock + DAY // 2 + 1
+    assert engine.recommend(Query(user="u1")).ranking.trace.known > 0
+
+
+def test_events_without_times_keep_their_order(start, world, run):
+    engine, items = start(), ("i9", "i3", "i7", "i1", "i0")
+    new = [NewEvent(item, "new", item, 5.0 if item > "i3" else 2.0) for item in items]
+    engine.append(new[:3])
+    for event in new[3:]:
+        engine.append([event])
+    known = engine._store.events_after(0)
+    assert [event.item for event in sorted(known, key=lambda event: event.time)] == list(items)
+    assert len({event.time for event in known}) == len(items)
+    expected = offline(world, run, engine).score("new", ITEMS)
+    assert scores(engine, "new") == pytest.approx(expected, abs=EXACT)
+    assert scores(start(), "new") == pytest.approx(expected, abs=EXACT)
 
 
 @pytest.mark.parametrize(

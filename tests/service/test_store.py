@@ -43,6 +43,17 @@ def test_the_same_event_again_is_a_duplicate(store):
     assert again.duplicates == ("e1", "e1")
 
 
+def test_events_without_a_time_follow_what_their_user_did_last(store_url):
+    untimed = [NewEvent(f"n{number}", user, "i1", 1.0) for number, user in enumerate(("ann", "bob", "bob", "cat"))]
+    with Store.open(store_url) as store:
+        append(store, replace(EVENT, time=NOW + 50), replace(EVENT, id="old", user="bob", time=NOW - 50))
+    with Store.open(store_url) as store:
+        appended = append(store, *untimed)
+        assert [event.time - NOW for event in appended.accepted] == [51, 0, 1, 0]
+        assert append(store, replace(EVENT, id="back", user="bob", time=None), now=NOW - 9).accepted[0].time == NOW + 2
+        assert append(store, replace(EVENT, id="on", user="bob", time=None), now=NOW + 9).accepted[0].time == NOW + 9
+
+
 def test_an_event_twice_in_a_batch_is_stored_once(store):
     appended = append(store, EVENT, EVENT)
     assert (len(appended.accepted), appended.duplicates) == (1, ("e1",))

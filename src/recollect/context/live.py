@@ -97,11 +97,6 @@ class LiveContext:
         self.seq = 0
 
     @property
-    def newest(self) -> int:
-        """Time of the latest event, unix seconds."""
-        return self._tally.last
-
-    @property
     def nbytes(self) -> int:
         """Bytes of the timelines that are kept."""
         return self._lines.nbytes

@@ -139,7 +139,7 @@ class Engine:
         Raises
         ------
         DataError
-            If an event cannot be stored, or its id belongs to an event with other content.
+            If an event cannot be stored or has not happened yet, or its id belongs to an event with other content.
         SystemFailure
             If the store fails.
         """

@@ -16,7 +16,7 @@ from typing import Final
 
 from recollect.context.live import NOBODY, LiveEvent
 from recollect.data.dataset import Dataset
-from recollect.errors import UsageError
+from recollect.errors import DataError, UsageError
 from recollect.rank.capacity import Capacity
 from recollect.rank.recommender import Recommender
 from recollect.run.tuned import TunedModel, digest_of
@@ -29,6 +29,7 @@ from recollect.service.shelves import Shelves
 from recollect.service.store import Store
 
 _PAGE: Final = 10_000
+_AHEAD: Final = 24 * 3600  # seconds by which the clock of a sender may be fast
 
 
 class Knowledge:
@@ -64,6 +65,7 @@ class Knowledge:
 
     def __init__(self, run: Path, dataset: Dataset, store: Store, *, settings: EngineSettings) -> None:
         self._dataset = dataset
+        self._imported_until = int(dataset.log.time[-1]) if len(dataset.log) else 0
         self._store = store
         self._settings = settings
         self._erased = store.erased_among(dataset.users.ids)
@@ -87,14 +89,14 @@ class Knowledge:
         Raises
         ------
         DataError
-            If an event cannot be stored, or its id belongs to an event with other content.
+            If an event cannot be stored or has not happened yet, or its id belongs to an event with other content.
         SystemFailure
             If the store fails.
         """
-        erasures = self._erasures
-        first = self.arms.first.recommender
-        now = max(int(time.time()), first.context.newest)
-        appended = self._store.append(events, liked=first.likes, now=now)
+        erasures, now = self._erasures, int(time.time())
+        _check_past(events, latest=max(now, self._imported_until) + _AHEAD)
+        likes = self.arms.first.recommender.likes
+        appended = self._store.append(events, liked=likes, now=max(now, self._imported_until + 1))
         with self._applying:
             follows = bool(appended.accepted) and appended.accepted[0].seq == self.seq + 1
             whole = follows and appended.accepted[-1].seq == self.seq + len(appended.accepted)
@@ -224,3 +226,21 @@ class Knowledge:
     def _live_events(self, events: Sequence[StoredEvent]) -> list[LiveEvent]:
         find = self.shelves.catalog.find
         return [LiveEvent(e.seq, e.user, find(e.item, -1), e.value, e.liked, e.time) for e in events]
+
+
+def _check_past(events: Sequence[NewEvent], *, latest: int) -> None:
+    """See that events have happened.
+
+    Raises
+    ------
+    DataError
+        If one is later than a moment (unix seconds).
+    """
+    newest = max((event.time for event in events if event.time is not None), default=latest)
+    if newest > latest:
+        raise DataError(
+            "an event that has not happened yet",
+            got=f"time {newest}",
+            expected=f"unix seconds, at most {latest}: a day from now",
+            do="correct the time, or leave it out; nothing of this batch was stored",
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, select
@@ -20,6 +21,7 @@ from recollect.service.appending import EVENT_COLUMNS, Batch
 from recollect.service.database import Database
 from recollect.service.fields import check_id
 from recollect.service.migrations import migrate
+from recollect.service.moments import Moments
 from recollect.service.records import Added, Appended, Erased, Item, NewEvent, Request, StoredEvent, User
 from recollect.service.tables import EVENTS
 from recollect.service.writer import Writer
@@ -45,6 +47,8 @@ class Store:
     def __init__(self, database: Database, *, retention: Retention) -> None:
         self.database = database
         self._writer = Writer(database)
+        self._moments = Moments()
+        self._append = partial(appending.append, moments=self._moments)
         self._requests = RequestLog(retention)
         self._pending: dict[str, Request] = {}
 
@@ -91,7 +95,7 @@ class Store:
         liked : callable
             The label rule: of a value, whether it is a like.
         now : int
-            Unix seconds; the time of events that bring none.
+            Unix seconds; the time of events that bring none, or right after what their users did last.
 
         Returns
         -------
@@ -106,7 +110,7 @@ class Store:
             If the database cannot store them.
         """
         batch = Batch.of(events, liked=liked, now=now)
-        return self._writer.write(appending.append, batch, weight=len(batch.events))
+        return self._writer.write(self._append, batch, weight=len(batch.events))
 
     def events_after(self, seq: int, *, limit: int = _PAGE) -> list[StoredEvent]:
         """Return the events behind a sequence number (0: from the first), in order, at most `limit`.
@@ -209,6 +213,7 @@ class Store:
         """
         check_id("a user's id", user)
         erased = self._writer.write(erasure.erase_users, (user, now))
+        self._moments.forget(user)
         self.database.sweep()
         return erased
 
