@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 from worlds import planted_world, small_recipe, untuned
 
 from recollect.data.dataset import Dataset
@@ -16,7 +17,9 @@ from recollect.run.tuned import TunedModel
 from recollect.service.engine import Engine, InlineEvent, Query
 from recollect.service.engine_settings import EngineSettings
 from recollect.service.records import Item, NewEvent, User
+from recollect.service.scorer import Scorer
 from recollect.service.store import Store
+from recollect.service.tables import REQUESTS
 
 EXACT = 1e-5
 DAY = 24 * 3600
@@ -265,6 +268,42 @@ def test_an_erased_user_was_never_there(start, user):
     again = start()
     again.append([NewEvent("back", user, "i1", 5.0)])
     assert again.recommend(Query(user=user)).ranking.trace.known == 1
+
+
+class ErasesMeanwhile(Scorer):
+    """A scorer that lets the person be erased when the answer is there already."""
+
+    def __init__(self, erase):
+        super().__init__(queue=4)
+        self._erase = erase
+
+    def ask(self, job):
+        answered = super().ask(job)
+        self._erase(job.ask.user)
+        return answered
+
+
+@pytest.mark.parametrize("asks", [Engine.recommend, Engine.rank], ids=["recommend", "rank"])
+def test_an_answer_under_way_leaves_nothing_of_a_person_erased_meanwhile(start, asks):
+    engine = start()
+    engine.append([NewEvent("mine", "carol", "i1", 5.0)])
+    engine._scorer.stop()
+    engine._scorer = ErasesMeanwhile(engine.erase)
+    answer = asks(engine, Query(user="carol", candidates=ITEMS))
+    assert answer.ranking.trace.known == 1
+    with pytest.raises(UnknownRequest):
+        engine.explain(answer.request_id)
+    engine._store.write(lambda connection: None)
+    with engine._store.reading() as connection:
+        assert "carol" not in {row.user for row in connection.execute(select(REQUESTS))}
+    assert "carol" not in engine._outcomes._shown
+
+
+def test_an_answer_under_way_is_kept_where_somebody_else_is_erased(start):
+    engine = start()
+    engine._scorer.stop()
+    engine._scorer = ErasesMeanwhile(lambda _: engine.erase("somebody else"))
+    assert engine.explain(engine.recommend(Query(user="u1", limit=2)).request_id).user == "u1"
 
 
 def test_an_answer_can_be_explained_later(start):

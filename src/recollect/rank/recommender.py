@@ -47,6 +47,7 @@ class _Draft:
     items: Int32[np.ndarray, " C"]
     probability: Float64[np.ndarray, " C"]
     trace: Trace
+    forgotten: int
 
 
 class Recommender:
@@ -90,6 +91,7 @@ class Recommender:
             dataset.log, self.shelf.tuned.vectors.static, everything=most, limit=min(most, LIMIT)
         )
         self.trunks = Trunks(model, budget=capacity.trunk_bytes)
+        self._forgotten = 0  # how often somebody was
         self._lock = RLock()
 
     @classmethod
@@ -279,6 +281,7 @@ class Recommender:
             All added events of the user.
         """
         with self._lock:
+            self._forgotten += 1
             self.hide([user])
             self.context.forget(user, events)
             self.trunks.forget(user)
@@ -318,7 +321,7 @@ class Recommender:
             milliseconds=0.0,
         )
         return [
-            _Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how))
+            _Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how), self._forgotten)
             for (items, how), score in zip(chosen, scores, strict=True)
         ]
 
@@ -392,7 +395,8 @@ class Recommender:
         known, model = drafted.known, self.shelf.model
         with self._lock:
             question = self._question(known, items, drafted.moment)
-            trunk = self._warm(ask.user, question).cache
+            whose = ask.user if self._forgotten == drafted.forgotten else None  # what was forgotten is not kept again
+            trunk = self._warm(whose, question).cache
         return strongest_reasons(model, trunk, question, known=known, catalog=self.catalog)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
@@ -27,6 +27,7 @@ from recollect.errors import Overloaded, UnknownItem, UnknownRequest, UsageError
 from recollect.rank.ask import Ask, InlineHistory
 from recollect.service.arms import Arm
 from recollect.service.engine_settings import EngineSettings
+from recollect.service.erasures import Erasures
 from recollect.service.explaining import explained, remembered
 from recollect.service.filters import ItemFilter
 from recollect.service.knowledge import Knowledge
@@ -61,6 +62,7 @@ class Engine:
         self._light_slots = BoundedSemaphore(settings.light)
         self._explaining = Lock()  # one at a time leaves room for those who ask
         self._outcomes = Outcomes(store, recent=settings.recent_requests)
+        self._erasures = Erasures()
         self._answered = Counter[str]()
         self._filter = ItemFilter(self.catalog, knowledge.shelves.attributes)
         self._scorer = Scorer(queue=settings.queue, prepare=self._set_threads)
@@ -113,9 +115,7 @@ class Engine:
         Overloaded
             If not even the light ranker can answer in time.
         """
-        answer = self._answer(query, self._ask(query, top=query.limit))
-        self._outcomes.answered(query.user, answer)
-        return answer
+        return self._answer(query, self._ask(query, top=query.limit), count=self._outcomes.answered)
 
     def rank(self, query: Query) -> Answer:
         """Score all candidates of a query: probabilities of a like, best first.
@@ -181,8 +181,9 @@ class Engine:
         SystemFailure
             If the store cannot do it; then nothing is erased.
         """
-        erased = self._knowledge.erase(user)
-        self._outcomes.forget(user)
+        with self._erasures.of(user):
+            erased = self._knowledge.erase(user)
+            self._outcomes.forget(user)
         return erased
 
     def explain(self, request_id: str) -> Explanation:
@@ -284,15 +285,17 @@ class Engine:
             diversity=query.diversity,
         )
 
-    def _answer(self, query: Query, ask: Ask) -> Answer:
-        """Let the scorer answer, or the light ranker when time runs out.
+    def _answer(
+        self, query: Query, ask: Ask, *, count: Callable[[str | None, Answer], None] | None = None
+    ) -> Answer:
+        """Let the scorer answer, or the light ranker when time runs out; keep and count the answer.
 
         Raises
         ------
         Overloaded
             If not even the light ranker can answer in time.
         """
-        begun = time.perf_counter()
+        begun, since = time.perf_counter(), self._erasures.count(query.user)
         seconds = (query.deadline_ms or self._settings.deadline_ms) / 1000
         until = begun + seconds
         arm = self._knowledge.arms.of(query.user or "")
@@ -309,7 +312,13 @@ class Engine:
             milliseconds=1000 * (time.perf_counter() - begun),
         )
         self._answered[f"light/{fallback}" if fallback else "model"] += 1
-        self._store.save_request(remembered(query, answer, digest=arm.digest))
+
+        def remember() -> None:
+            self._store.save_request(remembered(query, answer, digest=arm.digest))
+            if count is not None:
+                count(query.user, answer)
+
+        self._erasures.keep(query.user, since=since, work=remember)
         return answer
 
     def _light(self, arm: Arm, ask: Ask, *, until: float, reason: str) -> Scored:
