@@ -11,9 +11,10 @@ from worlds import planted_world, small_recipe, untuned
 
 from recollect.data.dataset import Dataset
 from recollect.data.log import EventLog
-from recollect.errors import DataError, Overloaded, UnknownItem, UnknownRequest, UsageError
+from recollect.errors import DataError, Overloaded, SystemFailure, UnknownItem, UnknownRequest, UsageError
 from recollect.rank.recommender import Recommender
 from recollect.run.tuned import TunedModel
+from recollect.service.database import Database
 from recollect.service.engine import Engine, InlineEvent, Query
 from recollect.service.engine_settings import EngineSettings
 from recollect.service.records import Item, NewEvent, User
@@ -281,6 +282,25 @@ class ErasesMeanwhile(Scorer):
         answered = super().ask(job)
         self._erase(job.ask.user)
         return answered
+
+
+class Unswept(Database):
+    """A database whose write-ahead log cannot be swept."""
+
+    def sweep(self):
+        raise SystemFailure("the store is locked", got="a reader", expected="nobody", do="retry")
+
+
+def test_an_erased_user_is_gone_from_memory_where_the_log_cannot_be_swept(start):
+    engine = start()
+    engine.append([NewEvent(f"mine{number}", "dave", f"i{number}", 5.0) for number in range(4)])
+    whole = engine._store.database
+    engine._store.database = Unswept(str(whole.url.database))
+    assert engine.erase("dave").events == 4
+    engine._store.database.close()
+    engine._store.database = whole
+    assert not engine.has_user("dave")
+    assert engine.recommend(Query(user="dave")).ranking.trace.known == 0
 
 
 @pytest.mark.parametrize("asks", [Engine.recommend, Engine.rank], ids=["recommend", "rank"])

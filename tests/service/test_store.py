@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from recollect.errors import DataError, SourceNotFound, SystemFailure, UnknownFormat, UsageError
+from recollect.service.database import Database
 from recollect.service.store import Erased, Item, NewEvent, Request, Retention, Store, StoredEvent, User
 
 NOW = 1_700_000_000
@@ -232,6 +233,13 @@ def test_what_sqlite_deletes_is_not_in_its_files(tmp_path):
     assert b"somebody-private" not in content
     assert b"secret-" not in content
     assert b"ann" in content
+
+
+def test_what_the_driver_itself_says_is_told_in_our_words(tmp_path):
+    database = Database(str(tmp_path / "live.db"))
+    with pytest.raises(SystemFailure, match="the database failed"), database.reading() as connection:
+        connection.connection.driver_connection.execute("SELECT nonsense")
+    database.close()
 
 
 def test_a_request_can_be_explained_at_once_and_later(store_url):

@@ -144,8 +144,10 @@ class Database:
             with self.reading() as connection:
                 raw: Any = connection.connection
                 raw.execute("PRAGMA busy_timeout=200")  # others cannot write while this waits for readers
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                raw.execute(f"PRAGMA busy_timeout={1000 * PATIENCE}")
+                try:
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                finally:
+                    raw.execute(f"PRAGMA busy_timeout={1000 * PATIENCE}")
 
     def seal(self) -> None:
         """Put all of an SQLite store into its one file, on the disk, so that the file can be moved; nobody may use it.

@@ -7,6 +7,7 @@ two writes are lazy, since nobody is told that they happened: requests kept for 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -15,11 +16,13 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, select
 
+from recollect.errors import SystemFailure
 from recollect.service import additions, answers, appending, erasure
 from recollect.service.answers import RequestLog, Retention
 from recollect.service.appending import EVENT_COLUMNS, Batch
 from recollect.service.database import Database
 from recollect.service.fields import check_id
+from recollect.service.logs import write
 from recollect.service.migrations import migrate
 from recollect.service.moments import Moments
 from recollect.service.records import Added, Appended, Erased, Item, NewEvent, Request, StoredEvent, User
@@ -206,6 +209,8 @@ class Store:
     def erase_user(self, user: str, *, now: int) -> Erased:
         """Erase a user's events, kept requests and profile; a user that nobody knows is erased of nothing.
 
+        The write-ahead log is swept then; where that cannot be done just now, it is done with the next erasure.
+
         Raises
         ------
         SystemFailure
@@ -214,7 +219,10 @@ class Store:
         check_id("a user's id", user)
         erased = self._writer.write(erasure.erase_users, (user, now))
         self._moments.forget(user)
-        self.database.sweep()
+        try:
+            self.database.sweep()
+        except SystemFailure as error:
+            write("what was erased stays in the write-ahead log for now", level=logging.WARNING, error=error)
         return erased
 
     def erased_among(self, users: Iterable[str]) -> frozenset[str]:
