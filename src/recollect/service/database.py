@@ -212,6 +212,7 @@ def _sqlite(url: URL) -> Engine:
         pool_size=_CONNECTIONS,
         max_overflow=_MORE_CONNECTIONS,
         pool_timeout=PATIENCE,
+        hide_parameters=True,  # they would stand in tracebacks, ids of people among them
     )
 
     @event.listens_for(engine, "connect")
@@ -246,6 +247,7 @@ def _postgresql(url: URL) -> Engine:
         pool_size=_CONNECTIONS,
         max_overflow=_MORE_CONNECTIONS,
         pool_timeout=PATIENCE,
+        hide_parameters=True,  # they would stand in tracebacks, ids of people among them
         pool_pre_ping=True,
     )
 
