@@ -247,6 +247,21 @@ def test_items_and_users_outlast_a_restart(start):
     assert scores(start(), "new", asked) == pytest.approx(before, abs=EXACT)
 
 
+def test_an_imported_item_may_get_attributes_but_no_other_content(start, world):
+    engine, title, year = start(), world.catalog.titles[3], int(world.catalog.years[3])
+    before = scores(engine, "u1")
+    described = Item("i3", title, (), {"colour": "red", "length": 90, "year": year})
+    assert list(engine.add_items([described]).accepted) == ["i3"]
+    assert list(engine.add_items([described, Item("i3", title, world.catalog.genres[3])]).duplicates) == ["i3", "i3"]
+    for other in (replace(described, attributes={"year": 1000}), replace(described, attributes={"colour": "blue"})):
+        with pytest.raises(DataError):
+            engine.add_items([other])
+    for current in (lambda: engine, start):
+        query = Query(user="new", filter={"colour": "Red", "length": {"max": 90.5}, "year": year})
+        assert [item.item for item in current().recommend(query).ranking.items] == ["i3"]
+        assert scores(current(), "u1") == pytest.approx(before, abs=EXACT)
+
+
 @pytest.mark.parametrize("user", ["u1", "added"])
 def test_an_erased_user_was_never_there(start, user):
     engine = start()

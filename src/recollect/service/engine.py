@@ -271,9 +271,9 @@ class Engine:
         UnknownItem
             If a candidate is not in the catalog.
         """
-        catalog = self.catalog
-        if self._filter.catalog is not catalog:
-            self._filter = ItemFilter(catalog, self._knowledge.shelves.attributes)
+        catalog, attributes = self.catalog, self._knowledge.shelves.attributes
+        if self._filter.catalog is not catalog or self._filter.attributes is not attributes:
+            self._filter = ItemFilter(catalog, attributes)
         excluded = [catalog.find(one, -1) for one in query.exclude]
         return Ask(
             user=query.user,

@@ -109,12 +109,12 @@ class Knowledge:
     def add_items(self, items: Sequence[Item]) -> Added:
         """Store items, then show them to every arm; as `Engine.add_items`."""
         with self._applying:
-            imported = {item.id for item in self.shelves.imported_items(items)}
-            added = self._store.add_items([item for item in items if item.id not in imported])
+            new, same = self.shelves.parted_items(items)
+            added = self._store.add_items(new)
             accepted = set(added.accepted)
-            if self.shelves.put_items([item for item in items if item.id in accepted]):
+            if self.shelves.put_items([item for item in new if item.id in accepted]):
                 self._show_items()
-        return Added(added.accepted, [*added.duplicates, *(item.id for item in items if item.id in imported)])
+        return Added(added.accepted, [*added.duplicates, *same])
 
     def add_users(self, users: Sequence[User]) -> Added:
         """Store users, then show them to every arm; as `Engine.add_users`."""

@@ -87,7 +87,7 @@ class ItemIn(_Shape):
 
 
 class ItemsIn(_Shape):
-    """Items to add or to replace."""
+    """Items to add. One that is there already must be the same; imported ones may get attributes, and a missing year."""
 
     items: Annotated[list[ItemIn], Field(min_length=1, max_length=MOST_ROWS)]
 
@@ -100,7 +100,7 @@ class UserIn(_Shape):
 
 
 class UsersIn(_Shape):
-    """People to add or to replace."""
+    """People to add. One who is there already must have the same profile."""
 
     users: Annotated[list[UserIn], Field(min_length=1, max_length=MOST_ROWS)]
 
@@ -137,7 +137,7 @@ _ONE_OF_BOTH: Final[dict[str, Any]] = {
 
 
 class Range(_Shape):
-    """Years between two bounds, both included; a bound that is missing does not bind."""
+    """Numbers between two bounds, both included; a bound that is missing does not bind."""
 
     min: Figure | None = None
     max: Figure | None = None
@@ -158,7 +158,7 @@ class RecommendIn(_Asked):
         dict[Name, Wanted],
         Field(
             max_length=20,
-            description="Attribute to value, list of values or, for a year, range; all must hold.",
+            description="Attribute to value, list of values or, for numbers such as the year, range; all must hold.",
             json_schema_extra=_KEYS,
         ),
     ] = {}
