@@ -378,6 +378,57 @@ def test_a_slate_is_ranked_whole(start):
     assert len(answer.ranking.items) == len(ITEMS) - 1
 
 
+def test_two_models_share_the_memory_of_one(start, other_run):
+    engine = start(SMALL)
+    people = [f"u{number}" for number in range(12)]
+    engine.append(events(40))
+
+    def fill():
+        for user in people:
+            assert scores(engine, user)
+        status = engine.status()
+        assert status.trunk_bytes <= SMALL.trunk_bytes
+        assert status.history_bytes <= SMALL.history_bytes
+        return status.trunk_bytes
+
+    alone = fill()
+    engine.activate(other_run, split=0.5)
+    assert fill() > alone // 4
+    engine.activate(other_run)
+    assert fill() > SMALL.trunk_bytes // 2
+
+
+def test_events_that_come_in_count_in_the_memory_of_histories(start):
+    engine = start(SMALL)
+    for number in range(40):
+        engine.append([NewEvent(f"many{number}", "u1", f"i{number % 15}", 5.0)])
+        assert engine.status().history_bytes <= SMALL.history_bytes
+    kept = start(PATIENT)
+    before = kept.status().history_bytes
+    kept.append([NewEvent(f"more{number}", "u1", f"i{number % 15}", 5.0) for number in range(40)])
+    assert kept.status().history_bytes >= before + 40 * 200
+
+
+def test_a_list_is_as_long_as_it_is_asked_for(start):
+    engine = start(PATIENT.model_copy(update={"candidates": 3}))
+    for limit in (2, 3, 9):
+        answer = engine.recommend(Query(user="never seen", limit=limit))
+        assert (answer.ranker, len(answer.ranking.items)) == ("model", limit)
+
+
+def test_an_answer_is_explained_after_an_item_of_it_is_gone(start):
+    engine = start()
+    engine.append([NewEvent("1", "erin", "named only", 5.0), NewEvent("2", "frank", "i1", 5.0)])
+    both = engine.rank(Query(user="frank", candidates=("named only", "i2")))
+    one = engine.rank(Query(user="frank", candidates=("named only",)))
+    engine.erase("erin")
+    engine = start()
+    explained = engine.explain(both.request_id)
+    assert {item.item: bool(item.reasons) for item in explained.items} == {"named only": False, "i2": True}
+    assert not explained.exact
+    assert not engine.explain(one.request_id).items[0].reasons
+
+
 def test_models_are_switched_while_they_answer(start, other_run):
     engine, failed, done = start(), [], threading.Event()
 

@@ -270,6 +270,12 @@ class Recommender:
         with self._lock:
             self.shelf = self.shelf.without_users(list(users))
 
+    def limit(self, *, trunk_bytes: int, history_bytes: int) -> None:
+        """Keep no more trunks and timelines than this from now on."""
+        with self._lock:
+            self.trunks.limit(trunk_bytes)
+            self.context.limit(history_bytes)
+
     def forget(self, user: str, events: Sequence[LiveEvent] = ()) -> None:
         """Forget a user: whatever is kept in memory, and the added events, which then were never there.
 
@@ -329,7 +335,7 @@ class Recommender:
         """Return the codes of the items to score, and in words how they were chosen."""
         allowed = ask.open_items(len(self.catalog))
         if ask.items is None:
-            return self.candidates.choose(known, allowed=allowed)
+            return self.candidates.choose(known, allowed=allowed, least=ask.top)
         return ask.items if allowed is None else ask.items[allowed[ask.items]], "given"
 
     def _ranked(self, ask: Ask, draft: _Draft) -> tuple[RankedItem, ...]:

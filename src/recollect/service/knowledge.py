@@ -9,7 +9,7 @@ store; a start replays the store, and ends in the state that the last run ended 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Final
@@ -154,12 +154,16 @@ class Knowledge:
                 raise UsageError("a share out of range", got=split, expected="0 to 1", do="give 0.1 for a tenth")
             erasures = self._erasures
             arm = next((one for one in self.arms if one.run.resolve() == run.resolve()), None) or self._load(run)
-            self._replay(arm)
-            with self._applying:
-                if erasures != self._erasures and arm not in tuple(self.arms):
-                    arm = self._load(run)  # somebody was erased whose events it has read
+            try:
+                self._share_memory({*self.arms, arm})
                 self._replay(arm)
-                self.arms = self.arms.switched(arm, share=split)
+                with self._applying:
+                    if erasures != self._erasures and arm not in tuple(self.arms):
+                        arm = self._load(run)  # somebody was erased whose events it has read
+                    self._replay(arm)
+                    self.arms = self.arms.switched(arm, share=split)
+            finally:
+                self._share_memory(set(self.arms))
 
     def _load(self, run: Path) -> Arm:
         """Make the arm of a run; it knows all items and users, and no event yet."""
@@ -179,6 +183,12 @@ class Knowledge:
         self._names[name] = digest
         backbone = digest_of(recommender.model.causal)
         return Arm(name, run, digest, backbone, recommender, LightRanker(recommender))
+
+    def _share_memory(self, arms: Collection[Arm]) -> None:
+        """Give every arm an equal part of the budgets."""
+        trunk_bytes, history_bytes = self._settings.trunk_bytes, self._settings.history_bytes
+        for arm in arms:
+            arm.recommender.limit(trunk_bytes=trunk_bytes // len(arms), history_bytes=history_bytes // len(arms))
 
     def _replay(self, arm: Arm) -> None:
         """Let an arm know all that the others know."""
