@@ -1,5 +1,6 @@
 """The engine: an acknowledged event is known at once, and whatever is forgotten comes back exactly."""
 
+import asyncio
 import threading
 import time
 from dataclasses import replace
@@ -17,8 +18,11 @@ from recollect.run.tuned import TunedModel
 from recollect.service.database import Database
 from recollect.service.engine import Engine, InlineEvent, Query
 from recollect.service.engine_settings import EngineSettings
+from recollect.service.past import past_events
 from recollect.service.records import Item, NewEvent, User
 from recollect.service.scorer import Scorer
+from recollect.service.settings import load_settings
+from recollect.service.state import Service
 from recollect.service.store import Store
 from recollect.service.tables import REQUESTS
 
@@ -328,7 +332,7 @@ def test_an_answer_under_way_leaves_nothing_of_a_person_erased_meanwhile(start, 
     assert answer.ranking.trace.known == 1
     with pytest.raises(UnknownRequest):
         engine.explain(answer.request_id)
-    engine._store.write(lambda connection: None)
+    engine._store.flush()
     with engine._store.reading() as connection:
         assert "carol" not in {row.user for row in connection.execute(select(REQUESTS))}
     assert "carol" not in engine._outcomes._shown
@@ -429,6 +433,14 @@ def test_an_answer_is_explained_after_an_item_of_it_is_gone(start):
     assert not engine.explain(one.request_id).items[0].reasons
 
 
+def test_a_history_names_an_item_that_is_not_known_yet(start, world):
+    engine = start()
+    engine._store.append([NewEvent("1", "u1", "brand new", 5.0)], liked=bool, now=5000)
+    service = Service(lambda: engine, store=engine._store, dataset=world, settings=load_settings())
+    asyncio.run(service.start())
+    assert past_events(service, "u1", limit=1).events[0].title == "brand new"
+
+
 def test_models_are_switched_while_they_answer(start, other_run):
     engine, failed, done = start(), [], threading.Event()
 
@@ -455,6 +467,7 @@ def test_models_are_switched_while_they_answer(start, other_run):
     assert scores(engine, "u1") != pytest.approx(first, abs=EXACT)
     shown = {arm.name: dict(arm.outcomes) for arm in split.arms}
     assert shown["first"]["answers"] > 0
+    engine._store.flush()
     counts = engine._store.outcomes()
     assert sum(count for (_, kind), count in counts.items() if kind == "hits") == 1
     with pytest.raises(UsageError):

@@ -166,13 +166,17 @@ def test_rerank_speaks_the_shape_of_rerankers(http):
     assert scores[0] == pytest.approx(ranked[0]["score"], abs=1e-5)
 
 
-def test_figures_have_few_labels(http):
+def test_figures_have_few_labels(http, served):
     http.get("/v1/users/u1/history")
     page = http.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain")
     assert 'route="/v1/users/{user}/history"' in page.text
     assert "somebody" not in page.text
     assert "recollect_seq " in page.text
+    assert 'recollect_arm_share{arm="run"} 1.0' in page.text
+    http.post("/v1/recommend", json={"user": "u1"})
+    served.service.store.flush()
+    assert 'recollect_outcomes_total{arm="run",kind="answers"} ' in http.get("/metrics").text
 
 
 def test_a_store_that_fails_says_why_in_the_log_and_names_nobody(tmp_path):

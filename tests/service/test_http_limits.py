@@ -191,6 +191,20 @@ def test_an_address_that_is_taken_is_told_as_such():
         listen("127.0.0.1", taken.getsockname()[1])
 
 
+@pytest.mark.parametrize("error", [SystemFailure("x", got="x", expected="y", do="z"), RuntimeError("a foreign one")])
+def test_an_engine_that_fails_to_start_is_not_starting_for_ever(folder, error):
+    def start():
+        raise error
+
+    with Store.open(f"sqlite:///{folder / 'other.db'}") as store:
+        service = Service(start, store=store, dataset=hostile_world(), settings=load_settings(log_level="error"))
+        assert service.phase == "starting"
+        Server(service).run(sockets=[listen("127.0.0.1", 0)])
+        assert service.failure is error
+        service.stopping = False
+        assert service.phase == "failed"
+
+
 def test_an_engine_that_cannot_start_ends_the_server(folder):
     with small_service(folder) as served:
         world = served.service.dataset

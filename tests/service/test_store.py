@@ -250,7 +250,7 @@ def test_a_request_can_be_explained_at_once_and_later(store_url):
     with Store.open(store_url) as store:
         assert store.request("r1") == REQUEST
         store.save_request(replace(REQUEST, arm="b"))
-        store.outcomes()
+        store.flush()
         assert store.request("r1") == replace(REQUEST, arm="b")
 
 
@@ -258,10 +258,10 @@ def test_requests_are_bounded_by_number_and_age(store_url):
     with Store.open(store_url, retention=Retention(requests=10, seconds=100)) as store:
         for number in range(40):
             store.save_request(replace(REQUEST, id=f"r{number}", made=NOW + number))
-        store.outcomes()
+        store.flush()
         assert [number for number in range(40) if store.request(f"r{number}")] == list(range(30, 40))
         store.save_request(replace(REQUEST, id="late", made=NOW + 135))
-        store.outcomes()
+        store.flush()
         assert [number for number in range(40) if store.request(f"r{number}")] == list(range(35, 40))
 
 
@@ -270,10 +270,20 @@ def test_outcomes_are_counted_by_arm_and_kind(store_url):
         store.count_outcome("b", "shown", count=10)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: store.count_outcome("a", "liked"), range(50)))
+        store.flush()
         assert store.outcomes() == {("a", "liked"): 50, ("b", "shown"): 10}
         store.count_outcome("a", "liked")
     with Store.open(store_url) as store:
         assert store.outcomes() == {("a", "liked"): 51, ("b", "shown"): 10}
+
+
+def test_counts_are_read_while_somebody_else_writes(tmp_path):
+    url = f"sqlite:///{tmp_path / 'live.db'}"
+    with Store.open(url) as store, Store.open(url) as other:
+        store.count_outcome("a", "liked")
+        store.flush()
+        with other.database.writing():
+            assert store.outcomes() == {("a", "liked"): 1}
 
 
 def test_everything_is_there_after_opening_again(store_url):

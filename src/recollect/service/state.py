@@ -6,6 +6,7 @@ nobody counts. Each kind of work has slots of its own, so that none starves anot
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Literal, TypeVar, cast
@@ -15,7 +16,7 @@ import anyio.to_thread
 from fastapi import Request
 
 from recollect.data.dataset import Dataset
-from recollect.errors import Overloaded, RecollectError
+from recollect.errors import Overloaded
 from recollect.service.engine import Engine
 from recollect.service.logs import write
 from recollect.service.metrics import Metrics
@@ -23,7 +24,7 @@ from recollect.service.problems import Refused
 from recollect.service.settings import Settings
 from recollect.service.store import Store
 
-Phase = Literal["starting", "ready", "stopping"]
+Phase = Literal["starting", "ready", "failed", "stopping"]
 Kind = Literal["answers", "writes", "reads", "keys", "models"]
 R = TypeVar("R")
 
@@ -60,6 +61,8 @@ class Service:
         """Whether requests may be sent here."""
         if self.stopping:
             return "stopping"
+        if self.failure is not None:
+            return "failed"
         return "starting" if self._engine is None else "ready"
 
     @property
@@ -82,9 +85,9 @@ class Service:
         try:
             self._engine = await anyio.to_thread.run_sync(self._start)
             write("ready", **self._figures())
-        except RecollectError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the server ends
             self.failure = error
-            write("the engine cannot start", level=40, error=error)
+            write("the engine cannot start", level=logging.ERROR, error=error)
 
     async def stop(self) -> None:
         """Let the engine answer what waits, then close the store."""

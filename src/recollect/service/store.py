@@ -275,7 +275,22 @@ class Store:
         self._writer.write_lazily(answers.count_outcomes, (arm, kind, count))
 
     def outcomes(self) -> dict[tuple[str, str], int]:
-        """Return the counts by arm and kind, with all that were counted before.
+        """Return the counts by arm and kind; those of the last moment may not be among them yet.
+
+        Raises
+        ------
+        SystemFailure
+            If the database cannot be read.
+        """
+        with self.reading() as connection:
+            return answers.read_outcomes(connection)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Give a connection to read with, for what is kept here by others, such as keys."""
+        return self.database.reading()
+
+    def flush(self) -> None:
+        """Return when everything that was written before is durable, lazy writes too.
 
         Raises
         ------
@@ -283,12 +298,6 @@ class Store:
             If the database fails.
         """
         self.write(_nothing)
-        with self.reading() as connection:
-            return answers.read_outcomes(connection)
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Give a connection to read with, for what is kept here by others, such as keys."""
-        return self.database.reading()
 
     def write(self, work: Callable[[Connection], R]) -> R:
         """Do other work in a write transaction, and return when it is durable.
