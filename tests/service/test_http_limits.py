@@ -131,6 +131,23 @@ def test_more_work_than_slots_is_refused_and_never_kept_waiting(folder):
         assert http.post("/v1/recommend", json={"user": "u1"}).status_code == 200
 
 
+def test_explanations_keep_nobody_from_an_answer(folder):
+    with small_service(folder, rate=0.0, slots=2) as served, httpx2.Client(base_url=served.url, timeout=60) as http:
+        identity = http.post("/v1/recommend", json={"user": "u1"}).json()["request_id"]
+        with ThreadPoolExecutor(8) as many:
+            with served.service.engine._explaining:
+                asked = [many.submit(http.get, f"/v1/explain/{identity}") for _ in range(6)]
+                while sum(one.done() for one in asked) < 4:
+                    time.sleep(0.01)
+                assert http.post("/v1/recommend", json={"user": "u1"}).status_code == 200
+                page = http.get("/person", params={"user": "u1"})
+                assert page.status_code == 200
+                assert "Recommended now" in page.text
+                assert "Because of" not in page.text
+            assert sorted(one.result().status_code for one in asked) == [200, 200, 429, 429, 429, 429]
+        assert "Because of" in http.get("/person", params={"user": "u1"}).text
+
+
 def test_a_stop_lets_running_requests_end_and_what_was_acknowledged_is_kept(folder):
     acknowledged = []
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -25,8 +25,10 @@ from recollect.service.settings import Settings
 from recollect.service.store import Store
 
 Phase = Literal["starting", "ready", "failed", "stopping"]
-Kind = Literal["answers", "writes", "reads", "keys", "models"]
+Kind = Literal["answers", "explanations", "writes", "reads", "keys", "models"]
 R = TypeVar("R")
+
+_FEW: Final[Mapping[Kind, int]] = {"explanations": 2, "models": 1}  # these take long
 
 
 class Service:
@@ -106,16 +108,21 @@ class Service:
             If all slots are taken.
         """
         if kind not in self._slots:
-            self._slots[kind] = anyio.CapacityLimiter(1 if kind == "models" else self.settings.slots)
-        slots = self._slots[kind]
-        if not slots.available_tokens:
+            self._slots[kind] = anyio.CapacityLimiter(_FEW.get(kind, self.settings.slots))
+        slots, request = self._slots[kind], object()
+        try:
+            slots.acquire_on_behalf_of_nowait(request)
+        except anyio.WouldBlock:
             raise Overloaded(
                 "too much to do just now",
                 got=f"{slots.total_tokens:g} requests at once",
                 expected="fewer",
                 do="try again in a second",
-            )
-        return await anyio.to_thread.run_sync(work, limiter=slots)
+            ) from None
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=anyio.CapacityLimiter(1))  # its slot is taken already
+        finally:
+            slots.release_on_behalf_of(request)
 
     def _figures(self) -> Mapping[str, Any]:
         return {} if self._engine is None else asdict(self._engine.status())
