@@ -1,6 +1,7 @@
 """The engine: an acknowledged event is known at once, and whatever is forgotten comes back exactly."""
 
 import asyncio
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -12,12 +13,13 @@ from worlds import planted_world, small_recipe, untuned
 
 from recollect.data.dataset import Dataset
 from recollect.data.log import EventLog
-from recollect.errors import DataError, Overloaded, SystemFailure, UnknownItem, UnknownRequest, UsageError
+from recollect.errors import DataError, Overloaded, RunNotFound, SystemFailure, UnknownItem, UnknownRequest, UsageError
 from recollect.rank.recommender import Recommender
 from recollect.run.tuned import TunedModel
 from recollect.service.database import Database
 from recollect.service.engine import Engine, InlineEvent, Query
 from recollect.service.engine_settings import EngineSettings
+from recollect.service.logs import LOGGER
 from recollect.service.past import past_events
 from recollect.service.records import Item, NewEvent, User
 from recollect.service.scorer import Scorer
@@ -380,6 +382,36 @@ def test_a_slate_is_ranked_whole(start):
         engine.rank(Query(user="u1"))
     answer = engine.rank(Query(user="u1", candidates=ITEMS, limit=1, exclude=("i3", "no such item")))
     assert len(answer.ranking.items) == len(ITEMS) - 1
+
+
+@pytest.fixture
+def said():
+    """What the service logs, message by message."""
+    handler, logger, messages = logging.Handler(), logging.getLogger(LOGGER), []
+    handler.emit = lambda record: messages.append(record.getMessage())
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    yield messages
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_a_run_that_was_written_anew_is_loaded_again(start, world, tmp_path, said):
+    engine, again = start(), tmp_path / "again"
+    untuned(world, small_recipe(), seed=2).save(again)
+    engine.activate(again)
+    first = scores(engine, "u1")
+    engine.activate(again)
+    assert said == ["run activated", "run already active"]
+    untuned(world, small_recipe(), seed=3).save(again)
+    engine.activate(again, split=0.25)
+    assert [arm.share for arm in engine.status().arms] == [0.75, 0.25]
+    engine.activate(again)
+    assert said[2:] == ["run activated", "run activated"]
+    assert scores(engine, "u1") != pytest.approx(first, abs=EXACT)
+    with pytest.raises(RunNotFound):
+        engine.activate(tmp_path / "nowhere")
 
 
 def test_two_models_share_the_memory_of_one(start, other_run):

@@ -213,7 +213,7 @@ class Engine:
         Parameters
         ----------
         run : Path
-            A run folder; one that answers already is not loaded again.
+            A run folder; one that answers already is not loaded again, unless it was written anew.
         split : float, optional
             Share of the users, 0 to 1, who stay with it; the other users stay with the first model.
 

@@ -19,10 +19,11 @@ from recollect.data.dataset import Dataset
 from recollect.errors import DataError, UsageError
 from recollect.rank.capacity import Capacity
 from recollect.rank.recommender import Recommender
-from recollect.run.tuned import TunedModel, digest_of
+from recollect.run.tuned import TunedModel, digest_of, read_card
 from recollect.service.arms import Arm, Arms
 from recollect.service.engine_settings import EngineSettings
 from recollect.service.light import LightRanker
+from recollect.service.logs import write
 from recollect.service.queries import Erasure
 from recollect.service.records import Added, Appended, Item, NewEvent, StoredEvent, User
 from recollect.service.shelves import Shelves
@@ -142,18 +143,20 @@ class Knowledge:
         return Erasure(erased.events, erased.requests, erased.profile, imported)
 
     def activate(self, run: Path, *, split: float | None = None) -> None:
-        """Load a run, let it know all that is stored, and exchange the arms; as `Engine.activate`.
+        """Load a run unless it answers as it lies there, let it know all that is stored, and exchange the arms.
 
         Raises
         ------
         UsageError
             If the share is out of range.
+        RunNotFound, RunVersion, ModelError
+            If the run cannot be read; then nothing has changed.
         """
         with self._activating:
             if split is not None and not 0 <= split <= 1:
                 raise UsageError("a share out of range", got=split, expected="0 to 1", do="give 0.1 for a tenth")
-            erasures = self._erasures
-            arm = next((one for one in self.arms if one.run.resolve() == run.resolve()), None) or self._load(run)
+            erasures, before = self._erasures, self.arms
+            arm = next((one for one in before if _is_as_loaded(one, run)), None) or self._load(run)
             try:
                 self._share_memory({*self.arms, arm})
                 self._replay(arm)
@@ -164,6 +167,8 @@ class Knowledge:
                     self.arms = self.arms.switched(arm, share=split)
             finally:
                 self._share_memory(set(self.arms))
+            same = (*before, before.share) == (*self.arms, self.arms.share)
+            write("run already active" if same else "run activated", arm=arm.name, digest=arm.digest, share=split)
 
     def _load(self, run: Path) -> Arm:
         """Make the arm of a run; it knows all items and users, and no event yet."""
@@ -236,6 +241,11 @@ class Knowledge:
     def _live_events(self, events: Sequence[StoredEvent]) -> list[LiveEvent]:
         find = self.shelves.catalog.find
         return [LiveEvent(e.seq, e.user, find(e.item, -1), e.value, e.liked, e.time) for e in events]
+
+
+def _is_as_loaded(arm: Arm, run: Path) -> bool:
+    """Return whether a run is that of an arm, and was not written anew since."""
+    return arm.run.resolve() == run.resolve() and arm.recommender.tuned.card == read_card(run)
 
 
 def _check_past(events: Sequence[NewEvent], *, latest: int) -> None:
