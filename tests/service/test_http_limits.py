@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from serving import serving
 from small_service import hostile_world, small_service
+from sqlalchemy import event
 from worlds import small_recipe, untuned
 
 from recollect.errors import RunNotFound, SystemFailure
@@ -106,11 +107,24 @@ def test_who_asks_too_often_is_told_when_to_come_again(folder):
         assert http.get("/healthz").status_code == 200
 
 
+def test_keys_that_are_not_valid_run_out_before_the_store_is_asked(folder):
+    with small_service(folder, rate=0.01, burst=2) as served, httpx2.Client(base_url=served.url) as http:
+        good, bad = add(served.service.store, "good", scopes=["read"], now=1).secret, "rc_" + "x" * 43
+        asked = []
+        event.listen(served.service.store.database.engine, "after_cursor_execute", lambda *more: asked.append(more[2]))
+        answers = [http.get("/v1/status", headers=bearer(bad)).status_code for _ in range(6)]
+        assert answers == [401, 401, 429, 429, 429, 429]
+        assert sum("keys" in statement for statement in asked) == 2
+        assert http.get("/v1/status").status_code == 200
+        assert http.get("/v1/status", headers=bearer(good)).status_code == 429
+
+
 def test_a_name_that_is_not_local_needs_a_key(folder):
     with small_service(folder) as served, httpx2.Client(base_url=served.url) as http:
         assert http.get("/v1/status").status_code == 200
         assert http.get("/v1/status", headers={"Host": "elsewhere.example"}).status_code == 401
-        assert http.get("/v1/status", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
+        for address in ("203.0.113.9", "local", "localhost", "nonsense"):
+            assert http.get("/v1/status", headers={"X-Forwarded-For": address}).status_code == 401
 
 
 def test_a_short_deadline_is_answered_by_the_light_ranker(http, keys):
