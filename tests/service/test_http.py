@@ -166,6 +166,15 @@ def test_rerank_speaks_the_shape_of_rerankers(http):
     assert scores[0] == pytest.approx(ranked[0]["score"], abs=1e-5)
 
 
+def test_rerank_takes_what_clients_of_rerankers_send(http):
+    title = "A long title: " + "word " * 100
+    assert http.post("/v1/items", json={"items": [{"id": "long", "title": title}]}).json()["added"] == 1
+    more = {"max_tokens_per_doc": 4096, "truncation": True, "documents": [title, {"id": "i9", "metadata": {"k": 1}}]}
+    answer = http.post("/v1/rerank", json={"query": "u1", **more})
+    assert sorted(one["index"] for one in answer.json()["results"]) == [0, 1]
+    assert http.post("/v1/rerank", json={"query": "u1", "documents": ["x" * 1_001]}).status_code == 422
+
+
 def test_figures_have_few_labels(http, served):
     http.get("/v1/users/u1/history")
     page = http.get("/metrics")
