@@ -14,7 +14,11 @@ CATALOG = planted_world(users=4, items=6, events=12).catalog  # genres in turn, 
 
 @pytest.fixture(scope="module")
 def items():
-    later = {"i1": {"colour": "red", "price": 10}, "i4": {"colour": ["Red", "blue"], "price": 3}, "i5": {"price": "3.0"}}
+    later = {
+        "i1": {"colour": "red", "price": 10},
+        "i4": {"colour": ["Red", "blue"], "price": 3},
+        "i5": {"price": "3.0"},
+    }
     return ItemFilter(CATALOG, later)
 
 
@@ -52,7 +56,9 @@ def test_no_condition_is_no_mask(items):
 
 def test_a_year_that_came_in_counts_where_the_catalog_has_none():
     bare = replace(CATALOG, years=np.where(CATALOG.years == 1972, 0, CATALOG.years).astype(np.int16))
-    mask = ItemFilter(bare, {"i2": {"year": 1999}, "i3": {"year": 1999}, "nowhere": {"year": 1999}}).mask({"year": 1999})
+    mask = ItemFilter(bare, {"i2": {"year": 1999}, "i3": {"year": 1999}, "nowhere": {"year": 1999}}).mask(
+        {"year": 1999}
+    )
     assert mask is not None
     assert np.flatnonzero(mask).tolist() == [2]
 

@@ -195,7 +195,7 @@ def test_a_store_that_fails_says_why_in_the_log_and_names_nobody(tmp_path):
         store, lines = served.service.store, io.StringIO()
         logger = logging.getLogger(LOGGER)
         logger.setLevel("INFO")
-        (handler,) = logger.handlers
+        (handler,) = (one for one in logger.handlers if isinstance(one, logging.StreamHandler))
         handler.setStream(lines)
         store.write(lambda connection: connection.execute(text("ALTER TABLE events RENAME TO gone")) and None)
         assert http.post("/v1/recommend", json={"user": secret}).status_code == 503

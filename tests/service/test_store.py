@@ -238,7 +238,7 @@ def test_what_sqlite_deletes_is_not_in_its_files(tmp_path):
 def test_what_the_driver_itself_says_is_told_in_our_words(tmp_path):
     database = Database(str(tmp_path / "live.db"))
     with pytest.raises(SystemFailure, match="the database failed"), database.reading() as connection:
-        connection.connection.driver_connection.execute("SELECT nonsense")
+        connection.connection.cursor().execute("SELECT nonsense")
     database.close()
 
 

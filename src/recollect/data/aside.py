@@ -1,7 +1,7 @@
 """Write a folder aside and rename it into place, so that it is there whole or not at all.
 
 It decides that a folder of ours is known by its card (a file such as `dataset.json`): one with a card may be
-replaced, an empty one too, anything else is left alone; and that whoever may read what we write here may read all of it.
+replaced, an empty one too, anything else is left alone; and that whoever may read one file of it may read all.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 It decides that a request is admitted before its body is read. "From this machine" means that both ends are: the address
 is loopback, and so is the name that the caller used for us, since a page in a browser can make a foreign name lead to
-loopback. Behind a proxy the address is that of its client (`X-Forwarded-For`, believed from loopback only). Whoever sends
-keys that are not valid runs out of tries before the store is asked, and takes none from others at that address.
+loopback. Behind a proxy the address is that of its client (`X-Forwarded-For`, believed from loopback only). Whoever
+sends keys that are not valid runs out of tries before the store is asked; tries have a bucket of their own.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 It decides what whole means: pages and indexes that fit each other (SQLite looks itself; a server looks after its own),
 the tables of this version, every number that was given out is an event or part of an erasure, no id twice, numbers that
-are numbers, and JSON that is JSON. If the catalog is given, it tells how many items only events name, which is fine: an item
-may be described after its events.
+are numbers, and JSON that is JSON. If the catalog is given, it tells how many items only events name, which is fine: an
+item may be described after its events.
 """
 
 from __future__ import annotations

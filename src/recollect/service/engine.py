@@ -285,9 +285,7 @@ class Engine:
             diversity=query.diversity,
         )
 
-    def _answer(
-        self, query: Query, ask: Ask, *, count: Callable[[str | None, Answer], None] | None = None
-    ) -> Answer:
+    def _answer(self, query: Query, ask: Ask, *, count: Callable[[str | None, Answer], None] | None = None) -> Answer:
         """Let the scorer answer, or the light ranker when time runs out; keep and count the answer.
 
         Raises

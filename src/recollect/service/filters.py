@@ -1,8 +1,8 @@
 """Filters: which items of the catalog a caller wants, by what is known of them.
 
 It decides the language: a name with a value, a list of values of which one must hold, or a range. Names are `genres`,
-`year`, `title` (contains, in any case), `id`, and whatever attributes came in. Numbers are equal as numbers, texts in any
-case, and a range holds the numbers between its bounds, both included.
+`year`, `title` (contains, in any case), `id`, and whatever attributes came in. Numbers are equal as numbers, texts in
+any case, and a range holds the numbers between its bounds, both included.
 """
 
 from __future__ import annotations

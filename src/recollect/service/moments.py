@@ -23,9 +23,9 @@ class Moments:
     def move(self, now: int, connection: Connection) -> None:
         """Set the clock to a moment (unix seconds), unless it is later already."""
         if self._newest is None:
-            newest = func.max(EVENTS.c.time)
+            newest = func.max(EVENTS.c.time).label("newest")
             asked = select(EVENTS.c.user, newest).where(EVENTS.c.time >= now).group_by(EVENTS.c.user)
-            self._newest = {user: time for user, time in connection.execute(asked)}
+            self._newest = {row.user: row.newest for row in connection.execute(asked)}
         if now > self._now:
             self._now = now
             self._newest = {user: time for user, time in self._newest.items() if time >= now}

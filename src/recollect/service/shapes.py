@@ -1,9 +1,9 @@
 """The shapes of requests: what the HTTP API takes, and nothing else.
 
 It decides the limits that keep one request from harming others: ids of 256 characters and titles of 1,000, without
-control characters; 10,000 rows in a batch; numbers that are finite; no fields that we do not know, but in the request of
-rerankers, whose clients send fields of their own. All of it stands in the schema at `/openapi.json` too, since that is
-made from these classes.
+control characters; 10,000 rows in a batch; numbers that are finite; no fields that we do not know, but in the request
+of rerankers, whose clients send fields of their own. All of it stands in the schema at `/openapi.json` too, since that
+is made from these classes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class ItemIn(_Shape):
 
 
 class ItemsIn(_Shape):
-    """Items to add. One that is there already must be the same; imported ones may get attributes, and a missing year."""
+    """Items to add. One that is there already must be the same, but an imported one may get attributes."""
 
     items: Annotated[list[ItemIn], Field(min_length=1, max_length=MOST_ROWS)]
 
