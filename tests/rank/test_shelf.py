@@ -8,6 +8,7 @@ from worlds import planted_world, small_recipe, untuned
 
 from recollect.data.catalog import Catalog, Users
 from recollect.data.dataset import Dataset
+from recollect.rank.ask import Ask
 from recollect.rank.recommender import Recommender
 
 EXACT = 1e-5
@@ -66,3 +67,13 @@ def test_users_may_come_with_a_profile_and_go_without_a_trace():
     gone = recommender.person("u2")
     assert len(recommender.context.timeline(gone)) == 0
     assert "u2" not in recommender.shelf.users.ids
+
+
+def test_reasons_bring_nothing_back_of_somebody_who_is_forgotten_meanwhile():
+    world = planted_world(users=6, items=15, events=60)
+    recommender = Recommender(untuned(world, small_recipe()), world)
+    ask = Ask(user="u2", top=2, explain=True)
+    (draft,) = recommender._drafts([ask])
+    recommender.forget("u2")
+    assert recommender._ranked(ask, draft)[0].reasons
+    assert "u2" not in recommender.trunks

@@ -1,6 +1,8 @@
 """The run folder: it gives back the same scores, fits another catalog, and says what is wrong with it."""
 
 import json
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +52,17 @@ def run(tmp_path):
     """A run folder to break."""
     untuned(planted_world(), small_recipe()).save(tmp_path / "run")
     return tmp_path / "run"
+
+
+def test_every_file_of_a_run_may_be_read_by_whom_the_umask_allows(tmp_path):
+    before = os.umask(0o027)
+    try:
+        untuned(planted_world(), small_recipe()).save(tmp_path / "run")
+    finally:
+        os.umask(before)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    assert set(modes) >= {Path(name).name for name in FILES}
+    assert modes == dict.fromkeys(modes, 0o640)
 
 
 def test_a_loaded_run_gives_the_same_scores_bit_for_bit(made, tmp_path):

@@ -140,6 +140,13 @@ def test_a_whole_store_has_no_faults(store):
     assert faults(store, catalog={f"i{number}" for number in range(5)}) == []
 
 
+@pytest.mark.parametrize(("count", "said"), [(5, "all described"), (4, "1 named only by events")])
+def test_an_item_that_only_events_name_is_no_fault(store, count, said):
+    fill(store)
+    found = check(store, catalog={f"i{number}" for number in range(count)})
+    assert [(one.fine, one.detail) for one in found if one.subject == "items"] == [(True, said)]
+
+
 @pytest.mark.parametrize(
     ("harm", "subject"),
     [
@@ -148,7 +155,6 @@ def test_a_whole_store_has_no_faults(store):
         ("UPDATE outcomes SET count = -1", "values"),
         ("UPDATE items SET attributes = '{' WHERE id = 'i0'", "texts"),
         ("ALTER TABLE keys DROP COLUMN name", "tables"),
-        ("UPDATE events SET item = 'unknown' WHERE seq = 50", "items"),
     ],
 )
 def test_a_check_finds_what_is_wrong(store, harm, subject):

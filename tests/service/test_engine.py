@@ -1,23 +1,35 @@
 """The engine: an acknowledged event is known at once, and whatever is forgotten comes back exactly."""
 
+import asyncio
+import logging
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 from worlds import planted_world, small_recipe, untuned
 
 from recollect.data.dataset import Dataset
 from recollect.data.log import EventLog
-from recollect.errors import DataError, Overloaded, UnknownItem, UnknownRequest, UsageError
+from recollect.errors import DataError, Overloaded, RunNotFound, SystemFailure, UnknownItem, UnknownRequest, UsageError
 from recollect.rank.recommender import Recommender
 from recollect.run.tuned import TunedModel
+from recollect.service.database import Database
 from recollect.service.engine import Engine, InlineEvent, Query
 from recollect.service.engine_settings import EngineSettings
+from recollect.service.logs import LOGGER
+from recollect.service.past import past_events
 from recollect.service.records import Item, NewEvent, User
+from recollect.service.scorer import Scorer
+from recollect.service.settings import load_settings
+from recollect.service.state import Service
 from recollect.service.store import Store
+from recollect.service.tables import REQUESTS
 
 EXACT = 1e-5
+DAY = 24 * 3600
 PATIENT = EngineSettings(deadline_ms=60_000.0, way="compact")
 SMALL = PATIENT.model_copy(update={"trunk_bytes": 60_000, "history_bytes": 6_000})
 ITEMS = ("i0", "i3", "i6", "i7", "i11")
@@ -154,6 +166,37 @@ def test_an_event_that_came_before_is_left_as_it_is(start):
         engine.append([replace(event, value=1.0)])
 
 
+def test_an_event_that_has_not_happened_yet_is_refused(start):
+    engine = start()
+    with pytest.raises(DataError, match=r"not happened yet.*nothing of this batch"):
+        engine.append([NewEvent("now", "u1", "i1", 5.0), NewEvent("far", "u1", "i2", 5.0, int(time.time()) + 2 * DAY)])
+    assert engine.status().seq == 0
+
+
+def test_nobodys_events_move_those_of_others(start):
+    engine, clock = start(), int(time.time())
+    engine.append([NewEvent("fast", "ahead", "i1", 5.0, clock + DAY // 2)])
+    engine.append([NewEvent("one", "u1", "i1", 5.0), NewEvent("two", "ahead", "i2", 5.0)])
+    one, two = engine._store.events_after(1)
+    assert clock <= one.time < clock + 60
+    assert two.time == clock + DAY // 2 + 1
+    assert engine.recommend(Query(user="u1")).ranking.trace.known > 0
+
+
+def test_events_without_times_keep_their_order(start, world, run):
+    engine, items = start(), ("i9", "i3", "i7", "i1", "i0")
+    new = [NewEvent(item, "new", item, 5.0 if item > "i3" else 2.0) for item in items]
+    engine.append(new[:3])
+    for event in new[3:]:
+        engine.append([event])
+    known = engine._store.events_after(0)
+    assert [event.item for event in sorted(known, key=lambda event: event.time)] == list(items)
+    assert len({event.time for event in known}) == len(items)
+    expected = offline(world, run, engine).score("new", ITEMS)
+    assert scores(engine, "new") == pytest.approx(expected, abs=EXACT)
+    assert scores(start(), "new") == pytest.approx(expected, abs=EXACT)
+
+
 @pytest.mark.parametrize(
     ("query", "ranker", "fallback"),
     [(Query(user="u1"), "model", None), (Query(user="u1", deadline_ms=0.001), "light", "deadline")],
@@ -210,6 +253,21 @@ def test_items_and_users_outlast_a_restart(start):
     assert scores(start(), "new", asked) == pytest.approx(before, abs=EXACT)
 
 
+def test_an_imported_item_may_get_attributes_but_no_other_content(start, world):
+    engine, title, year = start(), world.catalog.titles[3], int(world.catalog.years[3])
+    before = scores(engine, "u1")
+    described = Item("i3", title, (), {"colour": "red", "length": 90, "year": year})
+    assert list(engine.add_items([described]).accepted) == ["i3"]
+    assert list(engine.add_items([described, Item("i3", title, world.catalog.genres[3])]).duplicates) == ["i3", "i3"]
+    for other in (replace(described, attributes={"year": 1000}), replace(described, attributes={"colour": "blue"})):
+        with pytest.raises(DataError):
+            engine.add_items([other])
+    for current in (lambda: engine, start):
+        query = Query(user="new", filter={"colour": "Red", "length": {"max": 90.5}, "year": year})
+        assert [item.item for item in current().recommend(query).ranking.items] == ["i3"]
+        assert scores(current(), "u1") == pytest.approx(before, abs=EXACT)
+
+
 @pytest.mark.parametrize("user", ["u1", "added"])
 def test_an_erased_user_was_never_there(start, user):
     engine = start()
@@ -232,6 +290,61 @@ def test_an_erased_user_was_never_there(start, user):
     again = start()
     again.append([NewEvent("back", user, "i1", 5.0)])
     assert again.recommend(Query(user=user)).ranking.trace.known == 1
+
+
+class ErasesMeanwhile(Scorer):
+    """A scorer that lets the person be erased when the answer is there already."""
+
+    def __init__(self, erase):
+        super().__init__(queue=4)
+        self._erase = erase
+
+    def ask(self, job):
+        answered = super().ask(job)
+        self._erase(job.ask.user)
+        return answered
+
+
+class Unswept(Database):
+    """A database whose write-ahead log cannot be swept."""
+
+    def sweep(self):
+        raise SystemFailure("the store is locked", got="a reader", expected="nobody", do="retry")
+
+
+def test_an_erased_user_is_gone_from_memory_where_the_log_cannot_be_swept(start):
+    engine = start()
+    engine.append([NewEvent(f"mine{number}", "dave", f"i{number}", 5.0) for number in range(4)])
+    whole = engine._store.database
+    engine._store.database = Unswept(str(whole.url.database))
+    assert engine.erase("dave").events == 4
+    engine._store.database.close()
+    engine._store.database = whole
+    assert not engine.has_user("dave")
+    assert engine.recommend(Query(user="dave")).ranking.trace.known == 0
+
+
+@pytest.mark.parametrize("asks", [Engine.recommend, Engine.rank], ids=["recommend", "rank"])
+def test_an_answer_under_way_leaves_nothing_of_a_person_erased_meanwhile(start, asks):
+    engine = start()
+    engine.append([NewEvent("mine", "carol", "i1", 5.0)])
+    engine._scorer.stop()
+    engine._scorer = ErasesMeanwhile(engine.erase)
+    answer = asks(engine, Query(user="carol", candidates=ITEMS))
+    assert answer.ranking.trace.known == 1
+    with pytest.raises(UnknownRequest):
+        engine.explain(answer.request_id)
+    engine._store.flush()
+    with engine._store.reading() as connection:
+        assert "carol" not in {row.user for row in connection.execute(select(REQUESTS))}
+    assert "carol" not in engine._outcomes._shown
+
+
+def test_an_answer_under_way_is_kept_where_somebody_else_is_erased(start):
+    engine = start()
+    engine._scorer.stop()
+    engine._scorer = ErasesMeanwhile(lambda _: engine.erase("somebody else"))
+    assert engine.explain(engine.recommend(Query(user="u1", limit=2)).request_id).user == "u1"
 
 
 def test_an_answer_can_be_explained_later(start):
@@ -271,6 +384,95 @@ def test_a_slate_is_ranked_whole(start):
     assert len(answer.ranking.items) == len(ITEMS) - 1
 
 
+@pytest.fixture
+def said():
+    """What the service logs, message by message."""
+    handler, logger, messages = logging.Handler(), logging.getLogger(LOGGER), []
+    handler.emit = lambda record: messages.append(record.getMessage())
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel("INFO")
+    yield messages
+    logger.removeHandler(handler)
+    logger.setLevel(level)
+
+
+def test_a_run_that_was_written_anew_is_loaded_again(start, world, tmp_path, said):
+    engine, again = start(), tmp_path / "again"
+    untuned(world, small_recipe(), seed=2).save(again)
+    engine.activate(again)
+    first = scores(engine, "u1")
+    engine.activate(again)
+    assert said == ["run activated", "run already active"]
+    untuned(world, small_recipe(), seed=3).save(again)
+    engine.activate(again, split=0.25)
+    assert [arm.share for arm in engine.status().arms] == [0.75, 0.25]
+    engine.activate(again)
+    assert said[2:] == ["run activated", "run activated"]
+    assert scores(engine, "u1") != pytest.approx(first, abs=EXACT)
+    with pytest.raises(RunNotFound):
+        engine.activate(tmp_path / "nowhere")
+
+
+def test_two_models_share_the_memory_of_one(start, other_run):
+    engine = start(SMALL)
+    people = [f"u{number}" for number in range(12)]
+    engine.append(events(40))
+
+    def fill():
+        for user in people:
+            assert scores(engine, user)
+        status = engine.status()
+        assert status.trunk_bytes <= SMALL.trunk_bytes
+        assert status.history_bytes <= SMALL.history_bytes
+        return status.trunk_bytes
+
+    alone = fill()
+    engine.activate(other_run, split=0.5)
+    assert fill() > alone // 4
+    engine.activate(other_run)
+    assert fill() > SMALL.trunk_bytes // 2
+
+
+def test_events_that_come_in_count_in_the_memory_of_histories(start):
+    engine = start(SMALL)
+    for number in range(40):
+        engine.append([NewEvent(f"many{number}", "u1", f"i{number % 15}", 5.0)])
+        assert engine.status().history_bytes <= SMALL.history_bytes
+    kept = start(PATIENT)
+    before = kept.status().history_bytes
+    kept.append([NewEvent(f"more{number}", "u1", f"i{number % 15}", 5.0) for number in range(40)])
+    assert kept.status().history_bytes >= before + 40 * 200
+
+
+def test_a_list_is_as_long_as_it_is_asked_for(start):
+    engine = start(PATIENT.model_copy(update={"candidates": 3}))
+    for limit in (2, 3, 9):
+        answer = engine.recommend(Query(user="never seen", limit=limit))
+        assert (answer.ranker, len(answer.ranking.items)) == ("model", limit)
+
+
+def test_an_answer_is_explained_after_an_item_of_it_is_gone(start):
+    engine = start()
+    engine.append([NewEvent("1", "erin", "named only", 5.0), NewEvent("2", "frank", "i1", 5.0)])
+    both = engine.rank(Query(user="frank", candidates=("named only", "i2")))
+    one = engine.rank(Query(user="frank", candidates=("named only",)))
+    engine.erase("erin")
+    engine = start()
+    explained = engine.explain(both.request_id)
+    assert {item.item: bool(item.reasons) for item in explained.items} == {"named only": False, "i2": True}
+    assert not explained.exact
+    assert not engine.explain(one.request_id).items[0].reasons
+
+
+def test_a_history_names_an_item_that_is_not_known_yet(start, world):
+    engine = start()
+    engine._store.append([NewEvent("1", "u1", "brand new", 5.0)], liked=bool, now=5000)
+    service = Service(lambda: engine, store=engine._store, dataset=world, settings=load_settings())
+    asyncio.run(service.start())
+    assert past_events(service, "u1", limit=1).events[0].title == "brand new"
+
+
 def test_models_are_switched_while_they_answer(start, other_run):
     engine, failed, done = start(), [], threading.Event()
 
@@ -297,6 +499,7 @@ def test_models_are_switched_while_they_answer(start, other_run):
     assert scores(engine, "u1") != pytest.approx(first, abs=EXACT)
     shown = {arm.name: dict(arm.outcomes) for arm in split.arms}
     assert shown["first"]["answers"] > 0
+    engine._store.flush()
     counts = engine._store.outcomes()
     assert sum(count for (_, kind), count in counts.items() if kind == "hits") == 1
     with pytest.raises(UsageError):

@@ -1,10 +1,15 @@
 """The HTTP API over a real server and a real small model: what every answer has, and what the verbs do."""
 
+import io
 import json
+import logging
 
 import httpx2
 import pytest
 from small_service import small_service
+from sqlalchemy import text
+
+from recollect.service.logs import LOGGER
 
 
 @pytest.fixture(scope="module")
@@ -161,13 +166,45 @@ def test_rerank_speaks_the_shape_of_rerankers(http):
     assert scores[0] == pytest.approx(ranked[0]["score"], abs=1e-5)
 
 
-def test_figures_have_few_labels(http):
+def test_rerank_takes_what_clients_of_rerankers_send(http):
+    title = "A long title: " + "word " * 100
+    assert http.post("/v1/items", json={"items": [{"id": "long", "title": title}]}).json()["added"] == 1
+    more = {"max_tokens_per_doc": 4096, "truncation": True, "documents": [title, {"id": "i9", "metadata": {"k": 1}}]}
+    answer = http.post("/v1/rerank", json={"query": "u1", **more})
+    assert sorted(one["index"] for one in answer.json()["results"]) == [0, 1]
+    assert http.post("/v1/rerank", json={"query": "u1", "documents": ["x" * 1_001]}).status_code == 422
+
+
+def test_figures_have_few_labels(http, served):
     http.get("/v1/users/u1/history")
     page = http.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain")
     assert 'route="/v1/users/{user}/history"' in page.text
     assert "somebody" not in page.text
     assert "recollect_seq " in page.text
+    assert 'recollect_arm_share{arm="run"} 1.0' in page.text
+    http.post("/v1/recommend", json={"user": "u1"})
+    served.service.store.flush()
+    assert 'recollect_outcomes_total{arm="run",kind="answers"} ' in http.get("/metrics").text
+
+
+def test_a_store_that_fails_says_why_in_the_log_and_names_nobody(tmp_path):
+    secret, engine = "secret.person@example.org", {"history_bytes": 0}
+    with small_service(tmp_path, engine=engine) as served, httpx2.Client(base_url=served.url, timeout=30) as http:
+        http.post("/v1/events", json={"events": [event(f"s{n}", user=secret, item=f"i{n}") for n in range(2)]})
+        store, lines = served.service.store, io.StringIO()
+        logger = logging.getLogger(LOGGER)
+        logger.setLevel("INFO")
+        (handler,) = (one for one in logger.handlers if isinstance(one, logging.StreamHandler))
+        handler.setStream(lines)
+        store.write(lambda connection: connection.execute(text("ALTER TABLE events RENAME TO gone")) and None)
+        assert http.post("/v1/recommend", json={"user": secret}).status_code == 503
+        assert http.post("/v1/events", json={"events": [event("s9", user=secret)]}).status_code == 503
+        store.write(lambda connection: connection.execute(text("ALTER TABLE gone RENAME TO events")) and None)
+    said = [line for line in map(json.loads, lines.getvalue().splitlines()) if line["event"] == "cannot answer"]
+    assert [line["what"] for line in said] == ["the database failed"] * 2
+    assert all("no such table" in line["got"] and line["request_id"] for line in said)
+    assert secret not in lines.getvalue()
 
 
 def test_the_schema_is_openapi_31(http):

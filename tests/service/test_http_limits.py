@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from serving import serving
 from small_service import hostile_world, small_service
+from sqlalchemy import event
 from worlds import small_recipe, untuned
 
 from recollect.errors import RunNotFound, SystemFailure
@@ -106,11 +107,24 @@ def test_who_asks_too_often_is_told_when_to_come_again(folder):
         assert http.get("/healthz").status_code == 200
 
 
+def test_keys_that_are_not_valid_run_out_before_the_store_is_asked(folder):
+    with small_service(folder, rate=0.01, burst=2) as served, httpx2.Client(base_url=served.url) as http:
+        good, bad = add(served.service.store, "good", scopes=["read"], now=1).secret, "rc_" + "x" * 43
+        asked = []
+        event.listen(served.service.store.database.engine, "after_cursor_execute", lambda *more: asked.append(more[2]))
+        answers = [http.get("/v1/status", headers=bearer(bad)).status_code for _ in range(6)]
+        assert answers == [401, 401, 429, 429, 429, 429]
+        assert sum("keys" in statement for statement in asked) == 2
+        assert http.get("/v1/status").status_code == 200
+        assert http.get("/v1/status", headers=bearer(good)).status_code == 429
+
+
 def test_a_name_that_is_not_local_needs_a_key(folder):
     with small_service(folder) as served, httpx2.Client(base_url=served.url) as http:
         assert http.get("/v1/status").status_code == 200
         assert http.get("/v1/status", headers={"Host": "elsewhere.example"}).status_code == 401
-        assert http.get("/v1/status", headers={"X-Forwarded-For": "203.0.113.9"}).status_code == 401
+        for address in ("203.0.113.9", "local", "localhost", "nonsense"):
+            assert http.get("/v1/status", headers={"X-Forwarded-For": address}).status_code == 401
 
 
 def test_a_short_deadline_is_answered_by_the_light_ranker(http, keys):
@@ -129,6 +143,23 @@ def test_more_work_than_slots_is_refused_and_never_kept_waiting(folder):
         assert all(answer.headers["retry-after"] for answer in refused)
         assert {answer.status_code for answer in answers if answer not in refused} == {200}
         assert http.post("/v1/recommend", json={"user": "u1"}).status_code == 200
+
+
+def test_explanations_keep_nobody_from_an_answer(folder):
+    with small_service(folder, rate=0.0, slots=2) as served, httpx2.Client(base_url=served.url, timeout=60) as http:
+        identity = http.post("/v1/recommend", json={"user": "u1"}).json()["request_id"]
+        with ThreadPoolExecutor(8) as many:
+            with served.service.engine._explaining:
+                asked = [many.submit(http.get, f"/v1/explain/{identity}") for _ in range(6)]
+                while sum(one.done() for one in asked) < 4:
+                    time.sleep(0.01)
+                assert http.post("/v1/recommend", json={"user": "u1"}).status_code == 200
+                page = http.get("/person", params={"user": "u1"})
+                assert page.status_code == 200
+                assert "Recommended now" in page.text
+                assert "Because of" not in page.text
+            assert sorted(one.result().status_code for one in asked) == [200, 200, 429, 429, 429, 429]
+        assert "Because of" in http.get("/person", params={"user": "u1"}).text
 
 
 def test_a_stop_lets_running_requests_end_and_what_was_acknowledged_is_kept(folder):
@@ -189,6 +220,20 @@ def test_it_is_unready_while_it_starts_and_while_it_stops(folder):
 def test_an_address_that_is_taken_is_told_as_such():
     with listen("127.0.0.1", 0) as taken, pytest.raises(SystemFailure, match=r"cannot be had.*--port"):
         listen("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.mark.parametrize("error", [SystemFailure("x", got="x", expected="y", do="z"), RuntimeError("a foreign one")])
+def test_an_engine_that_fails_to_start_is_not_starting_for_ever(folder, error):
+    def start():
+        raise error
+
+    with Store.open(f"sqlite:///{folder / 'other.db'}") as store:
+        service = Service(start, store=store, dataset=hostile_world(), settings=load_settings(log_level="error"))
+        assert service.phase == "starting"
+        Server(service).run(sockets=[listen("127.0.0.1", 0)])
+        assert service.failure is error
+        service.stopping = False
+        assert service.phase == "failed"
 
 
 def test_an_engine_that_cannot_start_ends_the_server(folder):

@@ -38,6 +38,15 @@ def test_what_makes_no_sense_is_said(tmp_path, text, message):
         load_settings(file)
 
 
+@pytest.mark.parametrize("name", ["RECOLLECT_RAT", "RECOLLECT_RATE__X", "RECOLLECT_ENGINE__QUEU", "recollect_rat"])
+def test_a_name_in_the_environment_that_nobody_reads_is_said(monkeypatch, name):
+    monkeypatch.setenv("RECOLLECT_DEBUG", "1")
+    load_settings()
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(UsageError, match=r"a setting that we do not know; got \S*(?i:rat|queu)"):
+        load_settings()
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(SourceNotFound):
         load_settings(tmp_path / "none.toml")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import make_url
 
 from recollect.errors import DataError, SourceNotFound, SystemFailure, UnknownFormat, UsageError
+from recollect.service.database import Database
 from recollect.service.store import Erased, Item, NewEvent, Request, Retention, Store, StoredEvent, User
 
 NOW = 1_700_000_000
@@ -41,6 +42,17 @@ def test_the_same_event_again_is_a_duplicate(store):
     again = append(store, EVENT, replace(EVENT, time=None), NewEvent("e2", "ann", "i2", 1.0), now=NOW + 1)
     assert [event.seq for event in again.accepted] == [2]
     assert again.duplicates == ("e1", "e1")
+
+
+def test_events_without_a_time_follow_what_their_user_did_last(store_url):
+    untimed = [NewEvent(f"n{number}", user, "i1", 1.0) for number, user in enumerate(("ann", "bob", "bob", "cat"))]
+    with Store.open(store_url) as store:
+        append(store, replace(EVENT, time=NOW + 50), replace(EVENT, id="old", user="bob", time=NOW - 50))
+    with Store.open(store_url) as store:
+        appended = append(store, *untimed)
+        assert [event.time - NOW for event in appended.accepted] == [51, 0, 1, 0]
+        assert append(store, replace(EVENT, id="back", user="bob", time=None), now=NOW - 9).accepted[0].time == NOW + 2
+        assert append(store, replace(EVENT, id="on", user="bob", time=None), now=NOW + 9).accepted[0].time == NOW + 9
 
 
 def test_an_event_twice_in_a_batch_is_stored_once(store):
@@ -223,6 +235,13 @@ def test_what_sqlite_deletes_is_not_in_its_files(tmp_path):
     assert b"ann" in content
 
 
+def test_what_the_driver_itself_says_is_told_in_our_words(tmp_path):
+    database = Database(str(tmp_path / "live.db"))
+    with pytest.raises(SystemFailure, match="the database failed"), database.reading() as connection:
+        connection.connection.cursor().execute("SELECT nonsense")
+    database.close()
+
+
 def test_a_request_can_be_explained_at_once_and_later(store_url):
     with Store.open(store_url) as store:
         store.save_request(REQUEST)
@@ -231,7 +250,7 @@ def test_a_request_can_be_explained_at_once_and_later(store_url):
     with Store.open(store_url) as store:
         assert store.request("r1") == REQUEST
         store.save_request(replace(REQUEST, arm="b"))
-        store.outcomes()
+        store.flush()
         assert store.request("r1") == replace(REQUEST, arm="b")
 
 
@@ -239,10 +258,10 @@ def test_requests_are_bounded_by_number_and_age(store_url):
     with Store.open(store_url, retention=Retention(requests=10, seconds=100)) as store:
         for number in range(40):
             store.save_request(replace(REQUEST, id=f"r{number}", made=NOW + number))
-        store.outcomes()
+        store.flush()
         assert [number for number in range(40) if store.request(f"r{number}")] == list(range(30, 40))
         store.save_request(replace(REQUEST, id="late", made=NOW + 135))
-        store.outcomes()
+        store.flush()
         assert [number for number in range(40) if store.request(f"r{number}")] == list(range(35, 40))
 
 
@@ -251,10 +270,20 @@ def test_outcomes_are_counted_by_arm_and_kind(store_url):
         store.count_outcome("b", "shown", count=10)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: store.count_outcome("a", "liked"), range(50)))
+        store.flush()
         assert store.outcomes() == {("a", "liked"): 50, ("b", "shown"): 10}
         store.count_outcome("a", "liked")
     with Store.open(store_url) as store:
         assert store.outcomes() == {("a", "liked"): 51, ("b", "shown"): 10}
+
+
+def test_counts_are_read_while_somebody_else_writes(tmp_path):
+    url = f"sqlite:///{tmp_path / 'live.db'}"
+    with Store.open(url) as store, Store.open(url) as other:
+        store.count_outcome("a", "liked")
+        store.flush()
+        with other.database.writing():
+            assert store.outcomes() == {("a", "liked"): 1}
 
 
 def test_everything_is_there_after_opening_again(store_url):

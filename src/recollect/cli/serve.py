@@ -29,7 +29,7 @@ def run(
     port: Annotated[int | None, typer.Option("--port", metavar="N", help="Port, 0 for a free one [8000].")] = None,
     store: Annotated[
         str | None,
-        typer.Option("--store", metavar="URL", help="Where events are kept [sqlite:///recollect.db]."),
+        typer.Option("--store", metavar="URL", help="Where events are kept \\[sqlite:///recollect.db]."),
     ] = None,
     config: Annotated[
         Path | None, typer.Option("--config", metavar="FILE", help="Settings as TOML; see docs/service.md.")

@@ -69,7 +69,8 @@ def check(
     *,
     store: StoreUrl = DEFAULT_STORE,
     data: Annotated[
-        Path | None, typer.Option("--data", metavar="DATA", help="Folder with the catalog, to look for unknown items.")
+        Path | None,
+        typer.Option("--data", metavar="DATA", help="Folder with the catalog, to count items that only events name."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -55,6 +55,14 @@ class Budgeted(Generic[Key, Value]):
         self.drop(key)
         self._kept[key] = value, nbytes
         self.nbytes += nbytes
+        self._shrink()
+
+    def limit(self, budget: int | None) -> None:
+        """Keep to another budget from now on."""
+        self.budget = budget
+        self._shrink()
+
+    def _shrink(self) -> None:
         while self.budget is not None and self.nbytes > self.budget:
             self.nbytes -= self._kept.popitem(last=False)[1][1]
 

@@ -97,14 +97,14 @@ class LiveContext:
         self.seq = 0
 
     @property
-    def newest(self) -> int:
-        """Time of the latest event, unix seconds."""
-        return self._tally.last
-
-    @property
     def nbytes(self) -> int:
         """Bytes of the timelines that are kept."""
         return self._lines.nbytes
+
+    def limit(self, budget: int) -> None:
+        """Keep to another budget of bytes, if timelines can be loaded again."""
+        with self._lock:
+            self._lines.limit(None if self._load is None else budget)
 
     def now(self) -> int:
         """Return the first moment (unix seconds) at which every event so far is known."""
@@ -175,6 +175,7 @@ class LiveContext:
         if line is not None:
             line.events.append(event)
             line.waiting += 1
+            self._keep(event.user, line)
         elif self._load is None or first:  # what was never seen before needs no loading
             self._keep(event.user, _Line(-1, [event]))
 

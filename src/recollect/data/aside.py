@@ -1,13 +1,14 @@
 """Write a folder aside and rename it into place, so that it is there whole or not at all.
 
 It decides that a folder of ours is known by its card (a file such as `dataset.json`): one with a card may be
-replaced, an empty one too, anything else is left alone.
+replaced, an empty one too, anything else is left alone; and that whoever may read one file of it may read all.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,6 +45,7 @@ def written_aside(folder: Path, *, card: str) -> Generator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         yield aside
+        _open_as_usual(aside)
         _put(aside, folder)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise translate(error) or SystemFailure(
@@ -51,6 +53,17 @@ def written_aside(folder: Path, *, card: str) -> Generator[Path]:
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _open_as_usual(folder: Path) -> None:
+    """Give every file in a folder the rights of one that is made there now: libraries may write theirs for us alone."""
+    sample = folder / ".rights"
+    sample.touch()
+    usual = stat.S_IMODE(sample.stat().st_mode)
+    sample.unlink()
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(usual)
 
 
 def _put(aside: Path, folder: Path) -> None:

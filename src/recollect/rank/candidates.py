@@ -98,7 +98,7 @@ class Candidates:
         return replace(grown, directions=_unit(vectors))
 
     def choose(
-        self, line: Timeline, *, allowed: Bool[np.ndarray, " I"] | None = None
+        self, line: Timeline, *, allowed: Bool[np.ndarray, " I"] | None = None, least: int = 0
     ) -> tuple[Int32[np.ndarray, " C"], str]:
         """Return the codes of the candidates, and in words how they were chosen.
 
@@ -108,21 +108,23 @@ class Candidates:
             What is known of the user at the moment of the query.
         allowed : Bool[I], optional
             Which items may be candidates; all by default.
+        least : int
+            How many are wanted at least, also beyond the limit.
         """
-        count = len(self.directions)
+        count, limit = len(self.directions), max(self.limit, least)
         open_ = np.ones(count, np.bool_) if allowed is None else allowed.copy()
         open_[line.items[line.items < count]] = False
         found = np.flatnonzero(open_).astype(np.int32)
         if len(found) <= self.everything and (allowed is not None or count <= self.everything):
             return found, "all items without an event of the user" if allowed is None else "all items that fit"
         likes = line.items[line.labels & (line.items < count)][-_RECENT_LIKES:]
-        share = self.limit if not len(likes) else -(-self.limit // 3)
+        share = limit if not len(likes) else -(-limit // 3)
         sources = [self._co_visited(likes, open_, share), self._similar(likes, open_, share)] if len(likes) else []
-        popular = self.popular[open_[self.popular]][: self.limit]
+        popular = self.popular[open_[self.popular]][:limit]
         chosen = np.concatenate([*sources, popular[:share], popular])
         _, first = np.unique(chosen, return_index=True)
         how = "co-visited, similar and popular items" if allowed is None else "co-visited, similar and popular that fit"
-        return chosen[np.sort(first)[: self.limit]].astype(np.int32), how
+        return chosen[np.sort(first)[:limit]].astype(np.int32), how
 
     def _co_visited(
         self, likes: Int32[np.ndarray, " K"], open_: Bool[np.ndarray, " I"], count: int

@@ -47,6 +47,7 @@ class _Draft:
     items: Int32[np.ndarray, " C"]
     probability: Float64[np.ndarray, " C"]
     trace: Trace
+    forgotten: int
 
 
 class Recommender:
@@ -90,6 +91,7 @@ class Recommender:
             dataset.log, self.shelf.tuned.vectors.static, everything=most, limit=min(most, LIMIT)
         )
         self.trunks = Trunks(model, budget=capacity.trunk_bytes)
+        self._forgotten = 0  # how often somebody was
         self._lock = RLock()
 
     @classmethod
@@ -268,6 +270,12 @@ class Recommender:
         with self._lock:
             self.shelf = self.shelf.without_users(list(users))
 
+    def limit(self, *, trunk_bytes: int, history_bytes: int) -> None:
+        """Keep no more trunks and timelines than this from now on."""
+        with self._lock:
+            self.trunks.limit(trunk_bytes)
+            self.context.limit(history_bytes)
+
     def forget(self, user: str, events: Sequence[LiveEvent] = ()) -> None:
         """Forget a user: whatever is kept in memory, and the added events, which then were never there.
 
@@ -279,6 +287,7 @@ class Recommender:
             All added events of the user.
         """
         with self._lock:
+            self._forgotten += 1
             self.hide([user])
             self.context.forget(user, events)
             self.trunks.forget(user)
@@ -318,7 +327,7 @@ class Recommender:
             milliseconds=0.0,
         )
         return [
-            _Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how))
+            _Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how), self._forgotten)
             for (items, how), score in zip(chosen, scores, strict=True)
         ]
 
@@ -326,7 +335,7 @@ class Recommender:
         """Return the codes of the items to score, and in words how they were chosen."""
         allowed = ask.open_items(len(self.catalog))
         if ask.items is None:
-            return self.candidates.choose(known, allowed=allowed)
+            return self.candidates.choose(known, allowed=allowed, least=ask.top)
         return ask.items if allowed is None else ask.items[allowed[ask.items]], "given"
 
     def _ranked(self, ask: Ask, draft: _Draft) -> tuple[RankedItem, ...]:
@@ -392,7 +401,8 @@ class Recommender:
         known, model = drafted.known, self.shelf.model
         with self._lock:
             question = self._question(known, items, drafted.moment)
-            trunk = self._warm(ask.user, question).cache
+            whose = ask.user if self._forgotten == drafted.forgotten else None  # what was forgotten is not kept again
+            trunk = self._warm(whose, question).cache
         return strongest_reasons(model, trunk, question, known=known, catalog=self.catalog)
 
 

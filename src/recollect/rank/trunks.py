@@ -68,6 +68,10 @@ class Trunks:
         """Bytes of all that is kept."""
         return self._kept.nbytes
 
+    def limit(self, budget: int) -> None:
+        """Keep to another budget of bytes."""
+        self._kept.limit(budget)
+
     def forget(self, user: Hashable) -> bool:
         """Forget a person's trunk; say whether there was one."""
         return self._kept.drop(user)

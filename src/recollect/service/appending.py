@@ -16,6 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from recollect.errors import Conflict, DataError
 from recollect.service.fields import check_id
+from recollect.service.moments import Moments
 from recollect.service.records import Appended, NewEvent, StoredEvent
 from recollect.service.tables import EVENTS, META
 
@@ -65,7 +66,7 @@ class Batch:
         return cls(tuple(events), tuple(bool(liked(event.value)) for event in events), now)
 
 
-def append(connection: Connection, batches: Sequence[Batch]) -> list[Appended | DataError]:
+def append(connection: Connection, batches: Sequence[Batch], *, moments: Moments) -> list[Appended | DataError]:
     """Store batches within a transaction; for each, what became of it, or the conflict that refuses it.
 
     Parameters
@@ -74,12 +75,15 @@ def append(connection: Connection, batches: Sequence[Batch]) -> list[Appended | 
         In a write transaction.
     batches : sequence of Batch
         In order of arrival.
+    moments : Moments
+        Tells the times of events that bring none.
     """
     known = _known(connection, sorted({event.id for batch in batches for event in batch.events}))
     first = last = last_seq(connection)
     outcomes: list[Appended | DataError] = []
     for batch in batches:
-        outcome = _outcome(batch, known, last)
+        moments.move(batch.now, connection)
+        outcome = _outcome(batch, known, last, moments=moments)
         outcomes.append(outcome)
         if isinstance(outcome, Appended):
             known.update((event.id, event) for event in outcome.accepted)
@@ -135,14 +139,14 @@ def _pieces(ids: Sequence[str]) -> Iterator[list[str]]:
         yield piece
 
 
-def _outcome(batch: Batch, known: dict[str, StoredEvent], last: int) -> Appended | DataError:
+def _outcome(batch: Batch, known: dict[str, StoredEvent], last: int, *, moments: Moments) -> Appended | DataError:
     """Tell what is new in a batch from what is known."""
     accepted: dict[str, StoredEvent] = {}
     duplicates: list[str] = []
     for event, liked in zip(batch.events, batch.likes, strict=True):
         stored = accepted.get(event.id) or known.get(event.id)
         if stored is None:
-            accepted[event.id] = _numbered(event, seq=last + len(accepted) + 1, liked=liked, now=batch.now)
+            accepted[event.id] = _numbered(event, seq=last + len(accepted) + 1, liked=liked, time=moments.of(event))
         elif _is_same(event, stored):
             duplicates.append(event.id)
         else:
@@ -150,9 +154,8 @@ def _outcome(batch: Batch, known: dict[str, StoredEvent], last: int) -> Appended
     return Appended(tuple(accepted.values()), tuple(duplicates))
 
 
-def _numbered(event: NewEvent, *, seq: int, liked: bool, now: int) -> StoredEvent:
-    moment = now if event.time is None else event.time
-    return StoredEvent(seq, event.id, event.user, event.item, float(event.value), liked, moment)
+def _numbered(event: NewEvent, *, seq: int, liked: bool, time: int) -> StoredEvent:
+    return StoredEvent(seq, event.id, event.user, event.item, float(event.value), liked, time)
 
 
 def _is_same(event: NewEvent, stored: StoredEvent) -> bool:

@@ -2,7 +2,8 @@
 
 It decides that a request is admitted before its body is read. "From this machine" means that both ends are: the address
 is loopback, and so is the name that the caller used for us, since a page in a browser can make a foreign name lead to
-loopback. Behind a proxy the address is that of its client (`X-Forwarded-For`, believed from loopback only).
+loopback. Behind a proxy the address is that of its client (`X-Forwarded-For`, believed from loopback only). Whoever
+sends keys that are not valid runs out of tries before the store is asked; tries have a bucket of their own.
 """
 
 from __future__ import annotations
@@ -48,14 +49,16 @@ class Gate:
             With status 401 without a valid key where one is needed, 403 if the key lacks the scope, 429 if its bearer
             asks too often.
         """
-        address = request.client.host if request.client else "local"
+        address = request.client.host if request.client else None
         secret = _bearer(request)
         if secret is None:
-            self._buckets.admit(address)
+            self._buckets.admit(f"address {address}")
             self._check_local(request, address)
             return
+        guesser = f"bad keys of {address}"
+        self._buckets.admit(guesser, tokens=0)
         key = await self._service.call(lambda: check(self._service.store, secret), kind="keys")
-        self._buckets.admit(address if key is None else f"key {key.id}")
+        self._buckets.admit(guesser if key is None else f"key {key.id}")
         if key is None:
             _refuse("a key that is not valid", got="an unknown or revoked key")
         if not key.allows(scope):
@@ -67,7 +70,7 @@ class Gate:
                 do=f"make one with `recollect keys add --scope {scope}`",
             )
 
-    def _check_local(self, request: Request, address: str) -> None:
+    def _check_local(self, request: Request, address: str | None) -> None:
         if self._require_key:
             _refuse("no key", got="a request without a key")
         if not _is_loopback(address):
@@ -124,8 +127,8 @@ def _host_name(request: Request) -> str:
     return host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
 
 
-def _is_loopback(address: str) -> bool:
-    if address == "local":
+def _is_loopback(address: str | None) -> bool:
+    if address is None:  # a socket of this machine
         return True
     try:
         return ipaddress.ip_address(address).is_loopback

@@ -144,8 +144,10 @@ class Database:
             with self.reading() as connection:
                 raw: Any = connection.connection
                 raw.execute("PRAGMA busy_timeout=200")  # others cannot write while this waits for readers
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-                raw.execute(f"PRAGMA busy_timeout={1000 * PATIENCE}")
+                try:
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                finally:
+                    raw.execute(f"PRAGMA busy_timeout={1000 * PATIENCE}")
 
     def seal(self) -> None:
         """Put all of an SQLite store into its one file, on the disk, so that the file can be moved; nobody may use it.
@@ -210,6 +212,7 @@ def _sqlite(url: URL) -> Engine:
         pool_size=_CONNECTIONS,
         max_overflow=_MORE_CONNECTIONS,
         pool_timeout=PATIENCE,
+        hide_parameters=True,  # they would stand in tracebacks, ids of people among them
     )
 
     @event.listens_for(engine, "connect")
@@ -244,6 +247,7 @@ def _postgresql(url: URL) -> Engine:
         pool_size=_CONNECTIONS,
         max_overflow=_MORE_CONNECTIONS,
         pool_timeout=PATIENCE,
+        hide_parameters=True,  # they would stand in tracebacks, ids of people among them
         pool_pre_ping=True,
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
@@ -27,6 +27,7 @@ from recollect.errors import Overloaded, UnknownItem, UnknownRequest, UsageError
 from recollect.rank.ask import Ask, InlineHistory
 from recollect.service.arms import Arm
 from recollect.service.engine_settings import EngineSettings
+from recollect.service.erasures import Erasures
 from recollect.service.explaining import explained, remembered
 from recollect.service.filters import ItemFilter
 from recollect.service.knowledge import Knowledge
@@ -61,6 +62,7 @@ class Engine:
         self._light_slots = BoundedSemaphore(settings.light)
         self._explaining = Lock()  # one at a time leaves room for those who ask
         self._outcomes = Outcomes(store, recent=settings.recent_requests)
+        self._erasures = Erasures()
         self._answered = Counter[str]()
         self._filter = ItemFilter(self.catalog, knowledge.shelves.attributes)
         self._scorer = Scorer(queue=settings.queue, prepare=self._set_threads)
@@ -113,9 +115,7 @@ class Engine:
         Overloaded
             If not even the light ranker can answer in time.
         """
-        answer = self._answer(query, self._ask(query, top=query.limit))
-        self._outcomes.answered(query.user, answer)
-        return answer
+        return self._answer(query, self._ask(query, top=query.limit), count=self._outcomes.answered)
 
     def rank(self, query: Query) -> Answer:
         """Score all candidates of a query: probabilities of a like, best first.
@@ -139,7 +139,7 @@ class Engine:
         Raises
         ------
         DataError
-            If an event cannot be stored, or its id belongs to an event with other content.
+            If an event cannot be stored or has not happened yet, or its id belongs to an event with other content.
         SystemFailure
             If the store fails.
         """
@@ -181,8 +181,9 @@ class Engine:
         SystemFailure
             If the store cannot do it; then nothing is erased.
         """
-        erased = self._knowledge.erase(user)
-        self._outcomes.forget(user)
+        with self._erasures.of(user):
+            erased = self._knowledge.erase(user)
+            self._outcomes.forget(user)
         return erased
 
     def explain(self, request_id: str) -> Explanation:
@@ -212,7 +213,7 @@ class Engine:
         Parameters
         ----------
         run : Path
-            A run folder; one that answers already is not loaded again.
+            A run folder; one that answers already is not loaded again, unless it was written anew.
         split : float, optional
             Share of the users, 0 to 1, who stay with it; the other users stay with the first model.
 
@@ -270,9 +271,9 @@ class Engine:
         UnknownItem
             If a candidate is not in the catalog.
         """
-        catalog = self.catalog
-        if self._filter.catalog is not catalog:
-            self._filter = ItemFilter(catalog, self._knowledge.shelves.attributes)
+        catalog, attributes = self.catalog, self._knowledge.shelves.attributes
+        if self._filter.catalog is not catalog or self._filter.attributes is not attributes:
+            self._filter = ItemFilter(catalog, attributes)
         excluded = [catalog.find(one, -1) for one in query.exclude]
         return Ask(
             user=query.user,
@@ -284,15 +285,15 @@ class Engine:
             diversity=query.diversity,
         )
 
-    def _answer(self, query: Query, ask: Ask) -> Answer:
-        """Let the scorer answer, or the light ranker when time runs out.
+    def _answer(self, query: Query, ask: Ask, *, count: Callable[[str | None, Answer], None] | None = None) -> Answer:
+        """Let the scorer answer, or the light ranker when time runs out; keep and count the answer.
 
         Raises
         ------
         Overloaded
             If not even the light ranker can answer in time.
         """
-        begun = time.perf_counter()
+        begun, since = time.perf_counter(), self._erasures.count(query.user)
         seconds = (query.deadline_ms or self._settings.deadline_ms) / 1000
         until = begun + seconds
         arm = self._knowledge.arms.of(query.user or "")
@@ -309,7 +310,13 @@ class Engine:
             milliseconds=1000 * (time.perf_counter() - begun),
         )
         self._answered[f"light/{fallback}" if fallback else "model"] += 1
-        self._store.save_request(remembered(query, answer, digest=arm.digest))
+
+        def remember() -> None:
+            self._store.save_request(remembered(query, answer, digest=arm.digest))
+            if count is not None:
+                count(query.user, answer)
+
+        self._erasures.keep(query.user, since=since, work=remember)
         return answer
 
     def _light(self, arm: Arm, ask: Ask, *, until: float, reason: str) -> Scored:

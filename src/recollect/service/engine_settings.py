@@ -17,13 +17,13 @@ class EngineSettings(BaseModel):
     queue : int
         Most questions that wait for the model; more are answered by the light ranker at once.
     candidates : int
-        Most items that the model scores for a list, where the question names none.
+        Most items that the model scores for a list, where the question names none and asks for no more.
     light : int
         Most questions that the light ranker answers at the same time; more are refused (`Overloaded`).
     trunk_bytes : int
-        Budget of the encoded trunks.
+        Budget of the encoded trunks, of all arms together.
     history_bytes : int
-        Budget of the timelines of users whose events came since the import.
+        Budget of the timelines of users whose events came since the import, of all arms together.
     way : str, optional
         How the model is run (`recollect.model.ways`); by default the fastest exact one, measured at the start.
     threads : int

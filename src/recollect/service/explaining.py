@@ -2,7 +2,8 @@
 
 It decides that nothing is computed for an explanation until somebody asks for it: kept are the items, the scores and
 the trace, which says of which moment the answer was and how many events it knew. The model is then asked again about
-that moment; whether it says the same is part of the explanation. Of an anonymous history nothing is kept, so its
+that moment; whether it says the same is part of the explanation. An item that is gone since, with the events that alone
+named it, has no reasons. Of an anonymous history nothing is kept, so its
 answers have no reasons.
 """
 
@@ -67,9 +68,12 @@ def explained(request: Request, arms: Arms) -> Explanation:
 def _asked_again(user: str, items: list[RankedItem], payload: Any, arm: Arm) -> tuple[list[RankedItem], bool]:
     """Give the first items their reasons, and say whether their scores are the same again."""
     trace, top = payload["trace"], items[:_EXPLAINED]
-    codes = np.array([arm.recommender.catalog.code(item.item) for item in top], np.int32)
+    there = [code for item in top if (code := arm.recommender.catalog.find(item.item, -1)) >= 0]
+    if not there:
+        return items, False
+    codes = np.array(there, np.int32)
     ask = Ask(user=user, at=trace["time"], known=trace["known"], top=len(top), items=codes, explain=True)
     found = {item.item: item for item in arm.recommender.answer(ask).items}
-    close = all(abs(found[item.item].score - item.score) < _SAME for item in top)
-    reasoned = [replace(item, reasons=found[item.item].reasons) for item in top]
+    close = len(there) == len(top) and all(abs(found[item.item].score - item.score) < _SAME for item in top)
+    reasoned = [replace(item, reasons=found[item.item].reasons) if item.item in found else item for item in top]
     return [*reasoned, *items[_EXPLAINED:]], close and arm.digest == payload["digest"]

@@ -6,6 +6,7 @@ reachable), to make room (full), to change the address or the rights, or to take
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
@@ -89,24 +90,27 @@ def told(url: URL) -> Generator[None]:
     """
     try:
         yield
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, sqlite3.Error) as error:  # the driver is spoken to directly in places
         ours = _translated(error, url)
         raise ours from error
 
 
-def _translated(error: SQLAlchemyError, url: URL) -> RecollectError:
+def _translated(error: SQLAlchemyError | sqlite3.Error, url: URL) -> RecollectError:
     shown = url.render_as_string(hide_password=True)
     if isinstance(error, PoolTimeout):
         words = ("the store is busy", "a free connection", "send fewer requests at once, then retry")
         return _said(SystemFailure, words, shown)
+    if isinstance(error, sqlite3.Error):
+        kind, words = _found(error)
+        return _said(kind, words, f"{shown}: {_first_line(error)}")
     if not isinstance(error, DBAPIError):
         return _said(SystemFailure, ("the database failed", "an answer", "retry"), f"{shown}: {_first_line(error)}")
-    kind, words = _found(error) if url.get_backend_name() == "sqlite" else _found_by_state(error)
+    kind, words = _found(error.orig) if url.get_backend_name() == "sqlite" else _found_by_state(error)
     return _said(kind, words, f"{shown}: {_first_line(error.orig or error)}")
 
 
-def _found(error: DBAPIError) -> tuple[type[RecollectError], _Words]:
-    text = str(error.orig).lower()
+def _found(error: BaseException | None) -> tuple[type[RecollectError], _Words]:
+    text = str(error).lower()
     return next(((kind, words) for piece, kind, words in _SQLITE if piece in text), _refused(error))
 
 
@@ -119,8 +123,8 @@ def _found_by_state(error: DBAPIError) -> tuple[type[RecollectError], _Words]:
     return next(found, _refused(error))
 
 
-def _refused(error: DBAPIError) -> tuple[type[RecollectError], _Words]:
-    if isinstance(error, RefusedValue | IntegrityError):
+def _refused(error: BaseException | None) -> tuple[type[RecollectError], _Words]:
+    if isinstance(error, RefusedValue | IntegrityError | sqlite3.IntegrityError | sqlite3.DataError):
         return DataError, ("the database refused a value", "values that fit the store", "correct the value")
     return SystemFailure, ("the database failed", "an answer", "look at its log, then retry")
 

@@ -9,26 +9,28 @@ store; a start replays the store, and ends in the state that the last run ended 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from threading import Lock, RLock
 from typing import Final
 
 from recollect.context.live import NOBODY, LiveEvent
 from recollect.data.dataset import Dataset
-from recollect.errors import UsageError
+from recollect.errors import DataError, UsageError
 from recollect.rank.capacity import Capacity
 from recollect.rank.recommender import Recommender
-from recollect.run.tuned import TunedModel, digest_of
+from recollect.run.tuned import TunedModel, digest_of, read_card
 from recollect.service.arms import Arm, Arms
 from recollect.service.engine_settings import EngineSettings
 from recollect.service.light import LightRanker
+from recollect.service.logs import write
 from recollect.service.queries import Erasure
 from recollect.service.records import Added, Appended, Item, NewEvent, StoredEvent, User
 from recollect.service.shelves import Shelves
 from recollect.service.store import Store
 
 _PAGE: Final = 10_000
+_AHEAD: Final = 24 * 3600  # seconds by which the clock of a sender may be fast
 
 
 class Knowledge:
@@ -64,6 +66,7 @@ class Knowledge:
 
     def __init__(self, run: Path, dataset: Dataset, store: Store, *, settings: EngineSettings) -> None:
         self._dataset = dataset
+        self._imported_until = int(dataset.log.time[-1]) if len(dataset.log) else 0
         self._store = store
         self._settings = settings
         self._erased = store.erased_among(dataset.users.ids)
@@ -87,14 +90,14 @@ class Knowledge:
         Raises
         ------
         DataError
-            If an event cannot be stored, or its id belongs to an event with other content.
+            If an event cannot be stored or has not happened yet, or its id belongs to an event with other content.
         SystemFailure
             If the store fails.
         """
-        erasures = self._erasures
-        first = self.arms.first.recommender
-        now = max(int(time.time()), first.context.newest)
-        appended = self._store.append(events, liked=first.likes, now=now)
+        erasures, now = self._erasures, int(time.time())
+        _check_past(events, latest=max(now, self._imported_until) + _AHEAD)
+        likes = self.arms.first.recommender.likes
+        appended = self._store.append(events, liked=likes, now=max(now, self._imported_until + 1))
         with self._applying:
             follows = bool(appended.accepted) and appended.accepted[0].seq == self.seq + 1
             whole = follows and appended.accepted[-1].seq == self.seq + len(appended.accepted)
@@ -107,12 +110,12 @@ class Knowledge:
     def add_items(self, items: Sequence[Item]) -> Added:
         """Store items, then show them to every arm; as `Engine.add_items`."""
         with self._applying:
-            imported = {item.id for item in self.shelves.imported_items(items)}
-            added = self._store.add_items([item for item in items if item.id not in imported])
+            new, same = self.shelves.parted_items(items)
+            added = self._store.add_items(new)
             accepted = set(added.accepted)
-            if self.shelves.put_items([item for item in items if item.id in accepted]):
+            if self.shelves.put_items([item for item in new if item.id in accepted]):
                 self._show_items()
-        return Added(added.accepted, [*added.duplicates, *(item.id for item in items if item.id in imported)])
+        return Added(added.accepted, [*added.duplicates, *same])
 
     def add_users(self, users: Sequence[User]) -> Added:
         """Store users, then show them to every arm; as `Engine.add_users`."""
@@ -140,24 +143,32 @@ class Knowledge:
         return Erasure(erased.events, erased.requests, erased.profile, imported)
 
     def activate(self, run: Path, *, split: float | None = None) -> None:
-        """Load a run, let it know all that is stored, and exchange the arms; as `Engine.activate`.
+        """Load a run unless it answers as it lies there, let it know all that is stored, and exchange the arms.
 
         Raises
         ------
         UsageError
             If the share is out of range.
+        RunNotFound, RunVersion, ModelError
+            If the run cannot be read; then nothing has changed.
         """
         with self._activating:
             if split is not None and not 0 <= split <= 1:
                 raise UsageError("a share out of range", got=split, expected="0 to 1", do="give 0.1 for a tenth")
-            erasures = self._erasures
-            arm = next((one for one in self.arms if one.run.resolve() == run.resolve()), None) or self._load(run)
-            self._replay(arm)
-            with self._applying:
-                if erasures != self._erasures and arm not in tuple(self.arms):
-                    arm = self._load(run)  # somebody was erased whose events it has read
+            erasures, before = self._erasures, self.arms
+            arm = next((one for one in before if _is_as_loaded(one, run)), None) or self._load(run)
+            try:
+                self._share_memory({*self.arms, arm})
                 self._replay(arm)
-                self.arms = self.arms.switched(arm, share=split)
+                with self._applying:
+                    if erasures != self._erasures and arm not in tuple(self.arms):
+                        arm = self._load(run)  # somebody was erased whose events it has read
+                    self._replay(arm)
+                    self.arms = self.arms.switched(arm, share=split)
+            finally:
+                self._share_memory(set(self.arms))
+            same = (*before, before.share) == (*self.arms, self.arms.share)
+            write("run already active" if same else "run activated", arm=arm.name, digest=arm.digest, share=split)
 
     def _load(self, run: Path) -> Arm:
         """Make the arm of a run; it knows all items and users, and no event yet."""
@@ -177,6 +188,12 @@ class Knowledge:
         self._names[name] = digest
         backbone = digest_of(recommender.model.causal)
         return Arm(name, run, digest, backbone, recommender, LightRanker(recommender))
+
+    def _share_memory(self, arms: Collection[Arm]) -> None:
+        """Give every arm an equal part of the budgets."""
+        trunk_bytes, history_bytes = self._settings.trunk_bytes, self._settings.history_bytes
+        for arm in arms:
+            arm.recommender.limit(trunk_bytes=trunk_bytes // len(arms), history_bytes=history_bytes // len(arms))
 
     def _replay(self, arm: Arm) -> None:
         """Let an arm know all that the others know."""
@@ -224,3 +241,26 @@ class Knowledge:
     def _live_events(self, events: Sequence[StoredEvent]) -> list[LiveEvent]:
         find = self.shelves.catalog.find
         return [LiveEvent(e.seq, e.user, find(e.item, -1), e.value, e.liked, e.time) for e in events]
+
+
+def _is_as_loaded(arm: Arm, run: Path) -> bool:
+    """Return whether a run is that of an arm, and was not written anew since."""
+    return arm.run.resolve() == run.resolve() and arm.recommender.tuned.card == read_card(run)
+
+
+def _check_past(events: Sequence[NewEvent], *, latest: int) -> None:
+    """See that events have happened.
+
+    Raises
+    ------
+    DataError
+        If one is later than a moment (unix seconds).
+    """
+    newest = max((event.time for event in events if event.time is not None), default=latest)
+    if newest > latest:
+        raise DataError(
+            "an event that has not happened yet",
+            got=f"time {newest}",
+            expected=f"unix seconds, at most {latest}: a day from now",
+            do="correct the time, or leave it out; nothing of this batch was stored",
+        )

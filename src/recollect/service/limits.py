@@ -51,28 +51,28 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take(self, caller: str) -> float:
-        """Take a token; returns 0.0, or the seconds until there is one, and then takes none."""
+    def take(self, caller: str, *, tokens: int = 1) -> float:
+        """Take a token, or none to look only; returns 0.0, or the seconds until there is one, and then takes none."""
         if self._rate <= 0:
             return 0.0
         now = self._clock()
-        tokens, then = self._kept.pop(caller, (float(self._burst), now))
-        tokens = min(float(self._burst), tokens + (now - then) * self._rate)
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / self._rate
-        self._kept[caller] = (tokens if wait else tokens - 1, now)
+        left, then = self._kept.pop(caller, (float(self._burst), now))
+        left = min(float(self._burst), left + (now - then) * self._rate)
+        wait = 0.0 if left >= 1 else (1 - left) / self._rate
+        self._kept[caller] = (left if wait else left - tokens, now)
         if len(self._kept) > _CALLERS:
             self._kept.popitem(last=False)
         return wait
 
-    def admit(self, caller: str) -> None:
-        """Take a token or refuse.
+    def admit(self, caller: str, *, tokens: int = 1) -> None:
+        """Take a token, or none to look only, or refuse.
 
         Raises
         ------
         Refused
             With status 429 and the seconds to wait, if there is no token.
         """
-        wait = self.take(caller)
+        wait = self.take(caller, tokens=tokens)
         if wait:
             seconds = max(1, math.ceil(wait))
             raise Refused(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -24,7 +24,7 @@ class Metrics:
     Parameters
     ----------
     status : callable
-        Gives figures by name; numbers of them, also nested ones, become gauges.
+        Gives figures by name: numbers become gauges, as do the shares of `arms`, whose outcomes become counters.
     """
 
     def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
@@ -66,16 +66,24 @@ class _Gauges(Collector):
     def __init__(self, status: Callable[[], Mapping[str, Any]]) -> None:
         self._status = status
 
-    def describe(self) -> list[GaugeMetricFamily]:
+    def describe(self) -> list[Metric]:
         """Name nothing in advance, so that registering asks for no figures."""
         return []
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Give each number as a gauge."""
-        for name, value in _numbers(self._status(), "recollect"):
+    def collect(self) -> Iterator[Metric]:
+        """Give each number as a gauge, and what came of each arm's answers."""
+        figures = self._status()
+        for name, value in _numbers(figures, "recollect"):
             gauge = GaugeMetricFamily(name, f"{name.removeprefix('recollect_')} of the engine, now.")
             gauge.add_metric([], value)
             yield gauge
+        shares = GaugeMetricFamily("recollect_arm_share", "Share of the users that an arm answers.", labels=["arm"])
+        outcomes = CounterMetricFamily("recollect_outcomes", "What came of an arm's answers.", labels=["arm", "kind"])
+        for arm in figures.get("arms", ()):
+            shares.add_metric([arm["name"]], arm["share"])
+            for kind, count in arm["outcomes"].items():
+                outcomes.add_metric([arm["name"], kind], count)
+        yield from (shares, outcomes)
 
 
 def _numbers(figures: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:

@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import TypeAdapter, ValidationError
 
 from recollect import __version__
-from recollect.errors import RecollectError, UsageError, meaning
+from recollect.errors import Overloaded, RecollectError, UsageError, meaning
 from recollect.service.page_guard import PageRoute
 from recollect.service.page_person import Asked, People, Press
 from recollect.service.page_start import Start
@@ -113,7 +113,12 @@ async def person(request: Request, pages: ThePages, service: TheService) -> Resp
         was=given.get("was", ""),
         milliseconds=_milliseconds(given.get("took", "")),
     )
-    page = await service.call(lambda: pages.people.page(asked), kind="answers")
+    answer = await service.call(lambda: pages.people.answer(asked), kind="answers")
+    try:
+        why = await service.call(lambda: pages.people.explanation(answer), kind="explanations")
+    except Overloaded:  # the list stands without its reasons
+        why = None
+    page = await service.call(lambda: pages.people.page(asked, answer, why), kind="reads")
     return pages.show("person.html", page=page)
 
 

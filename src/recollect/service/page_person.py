@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from recollect.errors import Overloaded, UnknownRequest
+from recollect.errors import UnknownRequest
 from recollect.service.page_buttons import Feedback, event_id
 from recollect.service.page_search import TitleSearch
 from recollect.service.page_views import Change, Hit, ListView, PastLine, Shown, view_list
 from recollect.service.page_words import fit
 from recollect.service.past import past_events
-from recollect.service.queries import Explanation, Query
+from recollect.service.queries import Answer, Explanation, Query
 from recollect.service.records import NewEvent
 from recollect.service.replies import PastEvent
 from recollect.service.state import Service
@@ -95,8 +95,33 @@ class People:
         self._titles = TitleSearch(service.dataset.log)
         self._feedback = Feedback.of(service.dataset)
 
-    def page(self, asked: Asked) -> PersonPage:
-        """Ask for a person's list and read what stands beside it.
+    def answer(self, asked: Asked) -> Answer:
+        """Ask for a person's list.
+
+        Raises
+        ------
+        RecollectError
+            As the engine does.
+        """
+        answer = self._service.engine.recommend(Query(user=asked.user, limit=LIST_LENGTH))
+        self._service.metrics.answer(arm=answer.arm, ranker=answer.ranker, fallback=answer.fallback)
+        return answer
+
+    def explanation(self, answer: Answer) -> Explanation | None:
+        """Explain a list; None if it is not kept.
+
+        Raises
+        ------
+        RecollectError
+            As the engine does.
+        """
+        try:
+            return self._service.engine.explain(answer.request_id)
+        except UnknownRequest:
+            return None
+
+    def page(self, asked: Asked, answer: Answer, explanation: Explanation | None) -> PersonPage:
+        """Read what stands beside a list.
 
         Raises
         ------
@@ -111,7 +136,7 @@ class People:
             older=lines[_RECENT:],
             find=asked.find,
             hits=self._hits(asked.find, past),
-            list=self._list(asked, past),
+            list=view_list(answer, explanation, self._change(asked, past)),
             token=secrets.token_hex(8),
         )
 
@@ -156,12 +181,6 @@ class People:
             for code in self._titles.find(find, catalog, limit=HIT_COUNT if find else HIT_COUNT // 2)
         )
 
-    def _list(self, asked: Asked, past: Iterable[PastEvent]) -> ListView:
-        change = self._change(asked, past)
-        answer = self._service.engine.recommend(Query(user=asked.user, limit=LIST_LENGTH))
-        self._service.metrics.answer(arm=answer.arm, ranker=answer.ranker, fallback=answer.fallback)
-        return view_list(answer, self._explain(answer.request_id), change)
-
     def _change(self, asked: Asked, past: Iterable[PastEvent]) -> Change | None:
         pressed = next((one for one in past if asked.event and one.id == asked.event), None)
         if pressed is None:
@@ -174,12 +193,6 @@ class People:
         if found is None or found.user != asked.user:
             return None
         return Shown({item: title for item, title, *_ in found.payload["items"]}, found.payload["digest"])
-
-    def _explain(self, identity: str) -> Explanation | None:
-        try:
-            return self._service.engine.explain(identity)
-        except (UnknownRequest, Overloaded):
-            return None
 
 
 def _said_last(past: Iterable[PastEvent]) -> Mapping[str, str]:

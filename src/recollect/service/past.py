@@ -1,7 +1,8 @@
 """A person's events, page by page: those that came in live, the last first, then those of the imported log.
 
 It decides that a page's place is a short text, `live-SEQ` or `log-COUNT`, so that pages stay right while events come
-in; and that the imported events of somebody who was erased are not there.
+in; that the imported events of somebody who was erased are not there; and that an item which the catalog does not hold,
+or not yet, has its id for a title.
 """
 
 from __future__ import annotations
@@ -108,4 +109,5 @@ def _imported(service: Service, rows: Int64[np.ndarray, " N"]) -> list[PastEvent
 
 
 def _title(catalog: Catalog, item: str) -> str:
-    return catalog.titles[catalog.code(item)]
+    code = catalog.find(item, -1)
+    return item if code < 0 else catalog.titles[code]

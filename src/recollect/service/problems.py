@@ -3,11 +3,12 @@
 It decides the one body that every error has, whether it is ours, the framework's or a fault of the program: the four
 things that each message of recollect says, a stable code, and the request id. The status is that of `recollect.errors`;
 `Refused` carries its own, for what only an HTTP server knows: keys, sizes, rates. A fault of the program says nothing
-of its inside; the log does.
+of its inside; the log does, and there a failure of the machine (503, 507) says its reason too.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
@@ -17,13 +18,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from recollect.errors import RecollectError, UsageError, meaning, translate
+from recollect.errors import RecollectError, SystemFailure, UsageError, meaning, translate
+from recollect.service.logs import write
 from recollect.service.replies import Problem
 
 REQUEST_ID: Final = "X-Request-Id"
 _RETRY: Final = "Retry-After"
 _FAULT: Final = 500
 _LATER: Final = frozenset({429, 503})
+_OURS: Final = frozenset({503, 507})  # the machine's fault, of which whoever runs it hears
 _CODES: Final = {
     400: "bad_request",
     401: "unauthorized",
@@ -73,6 +76,8 @@ def as_response(error: BaseException, scope: Mapping[str, Any]) -> JSONResponse:
     if isinstance(error, HTTPException):
         return _respond(_from_framework(error, scope), scope)
     known = translate(error)
+    if isinstance(known, SystemFailure) and meaning(known).http_status in _OURS:
+        write("cannot answer", level=logging.ERROR, request_id=request_id(scope), what=known.what, got=known.got)
     return _respond(known or _fault(), scope, status=None if known else _FAULT)
 
 

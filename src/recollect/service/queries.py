@@ -45,8 +45,8 @@ class Query:
     exclude : tuple of str
         Ids that must not be answered; unknown ones are ignored.
     filter : mapping
-        What an item must be: name to value, list of values, or, for the year, {"min": x, "max": y}. Names are
-        `genres`, `year`, `title` (contains, in any case), `id`, and attributes of added items.
+        What an item must be: name to value, list of values, or, for numbers, {"min": x, "max": y}. Names are
+        `genres`, `year`, `title` (contains, in any case), `id`, and attributes that came in.
     diversity : float
         From 0, the best scores, to 1, items as unlike each other as can be.
     deadline_ms : float or None

@@ -24,7 +24,7 @@ class NewEvent:
     value : float
         Feedback in the unit of the log.
     time : int or None
-        Unix seconds; None for the moment of its arrival.
+        Unix seconds; None for the moment of its arrival, or right after what its user did last.
     """
 
     id: str

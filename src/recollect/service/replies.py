@@ -183,7 +183,7 @@ class ReadyAnswer(_Answer):
 
     request_id: str
     ready: bool
-    state: Annotated[str, Field(description="`starting`, `ready` or `stopping`.")]
+    state: Annotated[str, Field(description="`starting`, `ready`, `failed` or `stopping`.")]
 
 
 class Fault(_Answer):

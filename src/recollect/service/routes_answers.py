@@ -104,7 +104,7 @@ async def explain(
 ) -> ExplainAnswer:
     """Say why an earlier answer was what it was: for each item the past events that carried weight."""
     engine = service.engine
-    found = await service.call(lambda: engine.explain(asked), kind="answers")
+    found = await service.call(lambda: engine.explain(asked), kind="explanations")
     return ExplainAnswer(
         request_id=request_id(request.scope),
         explained=found.request_id,

@@ -145,6 +145,5 @@ class Server(uvicorn.Server):
     def _activate(self, run: Path) -> None:
         try:
             self._service.engine.activate(run.resolve())
-            write("run activated")
         except RecollectError as error:
             write("the run cannot be activated", level=logging.ERROR, error=error)

@@ -1,12 +1,13 @@
 """The settings of the service: from the command line, else the environment, else a TOML file, else these defaults.
 
 It decides that one list of names serves all three: `rate` in the file is `RECOLLECT_RATE` in the environment, and
-`queue` under `[engine]` is `RECOLLECT_ENGINE__QUEUE`. A name that the file has and we do not know is an error, since a
-limit that is misspelt is no limit.
+`queue` under `[engine]` is `RECOLLECT_ENGINE__QUEUE`. A name that we do not know is an error, in the file and in the
+environment, since a limit that is misspelt is no limit.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, cast
 
@@ -17,6 +18,10 @@ from recollect.errors import SourceNotFound, UsageError
 from recollect.service.engine_settings import EngineSettings
 
 PREFIX: Final = "RECOLLECT_"
+_OF_OTHERS: Final = frozenset(
+    {"browser", "data", "debug", "golden", "require_browser", "require_postgres", "test_postgres"}
+)
+"""Names with our prefix that the command line and the tests read."""
 
 
 class Settings(BaseSettings):
@@ -83,8 +88,10 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
     SourceNotFound
         If there is no such file.
     UsageError
-        If the file is no TOML, or a value or a name makes no sense.
+        If the file is no TOML, or a value or a name makes no sense, also in the environment.
     """
+    for name in os.environ:
+        _check_name(name)
     if file is not None and not file.is_file():
         raise SourceNotFound("no such settings file", got=file, expected="a TOML file", do="check the path")
 
@@ -101,12 +108,30 @@ def load_settings(file: Path | None = None, **given: Any) -> Settings:
         raise UsageError("settings that are no TOML", got=error, expected="a TOML file", do=f"mend {file}") from error
 
 
+def _check_name(variable: str) -> None:
+    """See that a variable of the environment is none of ours, or one that we know.
+
+    Raises
+    ------
+    UsageError
+        If it is not.
+    """
+    name = variable.lower().removeprefix(PREFIX.lower())
+    ours = name != variable.lower() and name not in _OF_OTHERS
+    if ours and name not in Settings.model_fields and not name.startswith("engine__"):
+        _refuse_name(variable)
+
+
+def _refuse_name(got: str) -> NoReturn:
+    names = ", ".join(cast(Any, Settings.model_fields))
+    raise UsageError("a setting that we do not know", got=got, expected=f"one of {names}", do="check the name")
+
+
 def _refuse(error: ValidationError) -> NoReturn:
     first = error.errors(include_url=False)[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        names = ", ".join(cast(Any, Settings.model_fields))
-        raise UsageError("a setting that we do not know", got=name, expected=f"one of {names}", do="check the name")
+        _refuse_name(name)
     raise UsageError(
         f"a bad value for the setting {name!r}",
         got=first["input"],

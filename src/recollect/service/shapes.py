@@ -1,8 +1,9 @@
 """The shapes of requests: what the HTTP API takes, and nothing else.
 
 It decides the limits that keep one request from harming others: ids of 256 characters and titles of 1,000, without
-control characters; 10,000 rows in a batch; numbers that are finite; no fields that we do not know. All of it stands in
-the schema at `/openapi.json` too, since that is made from these classes.
+control characters; 10,000 rows in a batch; numbers that are finite; no fields that we do not know, but in the request
+of rerankers, whose clients send fields of their own. All of it stands in the schema at `/openapi.json` too, since that
+is made from these classes.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class ItemIn(_Shape):
 
 
 class ItemsIn(_Shape):
-    """Items to add or to replace."""
+    """Items to add. One that is there already must be the same, but an imported one may get attributes."""
 
     items: Annotated[list[ItemIn], Field(min_length=1, max_length=MOST_ROWS)]
 
@@ -100,7 +101,7 @@ class UserIn(_Shape):
 
 
 class UsersIn(_Shape):
-    """People to add or to replace."""
+    """People to add. One who is there already must have the same profile."""
 
     users: Annotated[list[UserIn], Field(min_length=1, max_length=MOST_ROWS)]
 
@@ -137,7 +138,7 @@ _ONE_OF_BOTH: Final[dict[str, Any]] = {
 
 
 class Range(_Shape):
-    """Years between two bounds, both included; a bound that is missing does not bind."""
+    """Numbers between two bounds, both included; a bound that is missing does not bind."""
 
     min: Figure | None = None
     max: Figure | None = None
@@ -158,7 +159,7 @@ class RecommendIn(_Asked):
         dict[Name, Wanted],
         Field(
             max_length=20,
-            description="Attribute to value, list of values or, for a year, range; all must hold.",
+            description="Attribute to value, list of values or, for numbers such as the year, range; all must hold.",
             json_schema_extra=_KEYS,
         ),
     ] = {}
@@ -174,10 +175,10 @@ class RankIn(_Asked):
 
 
 class Document(_Shape):
-    """A document in the shape of rerankers: an item by its id, or by its title as text."""
+    """A document in the shape of rerankers: an item by its id, or by its title as text; what else it has is ignored."""
 
     model_config = ConfigDict(
-        extra="forbid",
+        extra="ignore",
         frozen=True,
         json_schema_extra={
             "anyOf": [
@@ -199,10 +200,12 @@ class Document(_Shape):
 
 
 class RerankIn(_Shape):
-    """The request of rerankers in search stacks; the query is a user's id, or a history."""
+    """The request of rerankers in search stacks; the query is a user's id, or a history; other fields are ignored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     query: Id | Annotated[list[InlineEvent], Field(max_length=MOST_ROWS)]
-    documents: Annotated[list[Id | Document], Field(min_length=1, max_length=MOST_CANDIDATES)]
+    documents: Annotated[list[Title | Document], Field(min_length=1, max_length=MOST_CANDIDATES)]
     top_n: Annotated[int, Field(ge=1, le=MOST_CANDIDATES), _STRICT] | None = None
     return_documents: Annotated[bool, Field(strict=True)] = False
     model: Annotated[str | None, Field(max_length=256, description="Taken for compatibility, and ignored.")] = None

@@ -2,12 +2,14 @@
 
 It decides that codes are given in that order and never change while the service runs; that an item which an event
 names before anybody described it works at once, with its id as its text, until it is described; that what was imported
-cannot be described otherwise; and that of a profile only those attributes count that the import had.
+cannot be described otherwise, but may get attributes, and a year if it had none, which filters know and no model reads;
+and that of a profile only those attributes count that the import had.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -33,33 +35,30 @@ class Shelves:
         All items.
     users : Users
         All users.
-    attributes : dict
-        Attributes of added items, by id.
+    attributes : mapping
+        Attributes that came in, by item; another mapping after each change.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.catalog = dataset.catalog
         self.users = dataset.users
-        self.attributes: dict[str, Mapping[str, Any]] = {}
+        self.attributes: Mapping[str, Mapping[str, Any]] = {}
 
-    def imported_items(self, items: Sequence[Item]) -> list[Item]:
-        """Return those items that were imported, the same as they are given.
+    def parted_items(self, items: Sequence[Item]) -> tuple[list[Item], list[str]]:
+        """Part items from the ids of those that were imported and of which nothing new is said.
 
         Raises
         ------
         DataError
             If one was imported with other content.
         """
-        found: list[Item] = []
-        for item in items:
-            code = self.dataset.catalog.find(item.id, -1)
-            if code < 0:
-                continue
-            if item.title != self.catalog.titles[code] or (item.genres and item.genres != self.catalog.genres[code]):
-                _refuse("an item", item.id, got=item.title, expected=self.catalog.titles[code])
-            found.append(item)
-        return found
+        imported = self.dataset.catalog
+        known = [(imported.find(item.id, -1), item) for item in items]
+        said = [item if code < 0 else _beside(imported, code, item) for code, item in known]
+        new = [code < 0 or bool(item.attributes) for (code, _), item in zip(known, said, strict=True)]
+        same = [item.id for item, is_new in zip(items, new, strict=True) if not is_new]
+        return [item for item, is_new in zip(said, new, strict=True) if is_new], same
 
     def imported_users(self, users: Sequence[User]) -> list[User]:
         """Return those users that were imported, with the profile that they are given.
@@ -82,11 +81,14 @@ class Shelves:
         return found
 
     def put_items(self, items: Sequence[Item]) -> bool:
-        """Take items in, whether new or named by an event before; say whether anything changed."""
+        """Take items in, whether new or named by an event before; say whether the catalog changed."""
+        attributes = {item.id: item.attributes for item in items if item.attributes}
+        if attributes:
+            self.attributes = {**self.attributes, **attributes}
         known = [(self.catalog.find(item.id, -1), item) for item in items]
+        known = [(code, item) for code, item in known if not 0 <= code < len(self.dataset.catalog)]
         described = {code: item for code, item in known if code >= 0}
         added = list({item.id: item for code, item in known if code < 0}.values())
-        self.attributes.update({item.id: item.attributes for item in items if item.attributes})
         if described:
             self.catalog = _described(self.catalog, described)
         if added:
@@ -114,8 +116,25 @@ class Shelves:
         return bool(new)
 
 
+def _beside(imported: Catalog, code: int, item: Item) -> Item:
+    """Return an item as it was imported, with the attributes that this one adds.
+
+    Raises
+    ------
+    DataError
+        If it contradicts what was imported.
+    """
+    title, genres, year = imported.titles[code], imported.genres[code], int(imported.years[code])
+    if item.title != title or (item.genres and item.genres != genres):
+        _refuse("an item", item.id, got=item.title, expected=title)
+    if year and item.attributes.get("year", year) != year:
+        _refuse("an item", item.id, got=f"year {item.attributes['year']}", expected=f"year {year}")
+    more = {name: value for name, value in item.attributes.items() if name != "year" or not year}
+    return replace(item, genres=genres, attributes=more)
+
+
 def _joined(catalog: Catalog, items: Sequence[Item]) -> Catalog:
-    years = np.array([_year(item) for item in items], np.int16)
+    years = np.array([year_of(item.attributes) for item in items], np.int16)
     return Catalog(
         (*catalog.ids, *(item.id for item in items)),
         (*catalog.titles, *(item.title or item.id for item in items)),
@@ -127,13 +146,13 @@ def _joined(catalog: Catalog, items: Sequence[Item]) -> Catalog:
 def _described(catalog: Catalog, items: Mapping[int, Item]) -> Catalog:
     titles, genres, years = list(catalog.titles), list(catalog.genres), catalog.years.copy()
     for code, item in items.items():
-        titles[code], genres[code], years[code] = item.title or item.id, tuple(item.genres), _year(item)
+        titles[code], genres[code], years[code] = item.title or item.id, tuple(item.genres), year_of(item.attributes)
     return Catalog(catalog.ids, tuple(titles), tuple(genres), years)
 
 
-def _year(item: Item) -> int:
-    """Return the year of an item, 0 if unknown."""
-    year = item.attributes.get("year")
+def year_of(attributes: Mapping[str, Any]) -> int:
+    """Return the year among attributes, 0 if unknown."""
+    year = attributes.get("year")
     return year if isinstance(year, int) and not isinstance(year, bool) and 0 < year < 10_000 else 0
 
 

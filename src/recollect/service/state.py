@@ -6,16 +6,17 @@ nobody counts. Each kind of work has slots of its own, so that none starves anot
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import anyio
 import anyio.to_thread
 from fastapi import Request
 
 from recollect.data.dataset import Dataset
-from recollect.errors import Overloaded, RecollectError
+from recollect.errors import Overloaded
 from recollect.service.engine import Engine
 from recollect.service.logs import write
 from recollect.service.metrics import Metrics
@@ -23,9 +24,11 @@ from recollect.service.problems import Refused
 from recollect.service.settings import Settings
 from recollect.service.store import Store
 
-Phase = Literal["starting", "ready", "stopping"]
-Kind = Literal["answers", "writes", "reads", "keys", "models"]
+Phase = Literal["starting", "ready", "failed", "stopping"]
+Kind = Literal["answers", "explanations", "writes", "reads", "keys", "models"]
 R = TypeVar("R")
+
+_FEW: Final[Mapping[Kind, int]] = {"explanations": 2, "models": 1}  # these take long
 
 
 class Service:
@@ -60,6 +63,8 @@ class Service:
         """Whether requests may be sent here."""
         if self.stopping:
             return "stopping"
+        if self.failure is not None:
+            return "failed"
         return "starting" if self._engine is None else "ready"
 
     @property
@@ -82,9 +87,9 @@ class Service:
         try:
             self._engine = await anyio.to_thread.run_sync(self._start)
             write("ready", **self._figures())
-        except RecollectError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the server ends
             self.failure = error
-            write("the engine cannot start", level=40, error=error)
+            write("the engine cannot start", level=logging.ERROR, error=error)
 
     async def stop(self) -> None:
         """Let the engine answer what waits, then close the store."""
@@ -103,16 +108,21 @@ class Service:
             If all slots are taken.
         """
         if kind not in self._slots:
-            self._slots[kind] = anyio.CapacityLimiter(1 if kind == "models" else self.settings.slots)
-        slots = self._slots[kind]
-        if not slots.available_tokens:
+            self._slots[kind] = anyio.CapacityLimiter(_FEW.get(kind, self.settings.slots))
+        slots, request = self._slots[kind], object()
+        try:
+            slots.acquire_on_behalf_of_nowait(request)
+        except anyio.WouldBlock:
             raise Overloaded(
                 "too much to do just now",
                 got=f"{slots.total_tokens:g} requests at once",
                 expected="fewer",
                 do="try again in a second",
-            )
-        return await anyio.to_thread.run_sync(work, limiter=slots)
+            ) from None
+        try:
+            return await anyio.to_thread.run_sync(work, limiter=anyio.CapacityLimiter(1))  # its slot is taken already
+        finally:
+            slots.release_on_behalf_of(request)
 
     def _figures(self) -> Mapping[str, Any]:
         return {} if self._engine is None else asdict(self._engine.status())

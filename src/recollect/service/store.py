@@ -7,19 +7,24 @@ two writes are lazy, since nobody is told that they happened: requests kept for 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, select
 
+from recollect.errors import SystemFailure
 from recollect.service import additions, answers, appending, erasure
 from recollect.service.answers import RequestLog, Retention
 from recollect.service.appending import EVENT_COLUMNS, Batch
 from recollect.service.database import Database
 from recollect.service.fields import check_id
+from recollect.service.logs import write
 from recollect.service.migrations import migrate
+from recollect.service.moments import Moments
 from recollect.service.records import Added, Appended, Erased, Item, NewEvent, Request, StoredEvent, User
 from recollect.service.tables import EVENTS
 from recollect.service.writer import Writer
@@ -45,6 +50,8 @@ class Store:
     def __init__(self, database: Database, *, retention: Retention) -> None:
         self.database = database
         self._writer = Writer(database)
+        self._moments = Moments()
+        self._append = partial(appending.append, moments=self._moments)
         self._requests = RequestLog(retention)
         self._pending: dict[str, Request] = {}
 
@@ -91,7 +98,7 @@ class Store:
         liked : callable
             The label rule: of a value, whether it is a like.
         now : int
-            Unix seconds; the time of events that bring none.
+            Unix seconds; the time of events that bring none, or right after what their users did last.
 
         Returns
         -------
@@ -106,7 +113,7 @@ class Store:
             If the database cannot store them.
         """
         batch = Batch.of(events, liked=liked, now=now)
-        return self._writer.write(appending.append, batch, weight=len(batch.events))
+        return self._writer.write(self._append, batch, weight=len(batch.events))
 
     def events_after(self, seq: int, *, limit: int = _PAGE) -> list[StoredEvent]:
         """Return the events behind a sequence number (0: from the first), in order, at most `limit`.
@@ -202,6 +209,8 @@ class Store:
     def erase_user(self, user: str, *, now: int) -> Erased:
         """Erase a user's events, kept requests and profile; a user that nobody knows is erased of nothing.
 
+        The write-ahead log is swept then; where that cannot be done just now, it is done with the next erasure.
+
         Raises
         ------
         SystemFailure
@@ -209,7 +218,11 @@ class Store:
         """
         check_id("a user's id", user)
         erased = self._writer.write(erasure.erase_users, (user, now))
-        self.database.sweep()
+        self._moments.forget(user)
+        try:
+            self.database.sweep()
+        except SystemFailure as error:
+            write("what was erased stays in the write-ahead log for now", level=logging.WARNING, error=error)
         return erased
 
     def erased_among(self, users: Iterable[str]) -> frozenset[str]:
@@ -262,7 +275,22 @@ class Store:
         self._writer.write_lazily(answers.count_outcomes, (arm, kind, count))
 
     def outcomes(self) -> dict[tuple[str, str], int]:
-        """Return the counts by arm and kind, with all that were counted before.
+        """Return the counts by arm and kind; those of the last moment may not be among them yet.
+
+        Raises
+        ------
+        SystemFailure
+            If the database cannot be read.
+        """
+        with self.reading() as connection:
+            return answers.read_outcomes(connection)
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Give a connection to read with, for what is kept here by others, such as keys."""
+        return self.database.reading()
+
+    def flush(self) -> None:
+        """Return when everything that was written before is durable, lazy writes too.
 
         Raises
         ------
@@ -270,12 +298,6 @@ class Store:
             If the database fails.
         """
         self.write(_nothing)
-        with self.reading() as connection:
-            return answers.read_outcomes(connection)
-
-    def reading(self) -> AbstractContextManager[Connection]:
-        """Give a connection to read with, for what is kept here by others, such as keys."""
-        return self.database.reading()
 
     def write(self, work: Callable[[Connection], R]) -> R:
         """Do other work in a write transaction, and return when it is durable.
