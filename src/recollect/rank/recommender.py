@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
@@ -31,23 +31,12 @@ from recollect.rank.ask import Ask
 from recollect.rank.candidates import Candidates
 from recollect.rank.capacity import LIMIT, UNBOUNDED, Capacity
 from recollect.rank.diversity import best
+from recollect.rank.draft import Draft
 from recollect.rank.ranking import RankedItem, Ranking, Reason, Trace
 from recollect.rank.reasons import log_odds, strongest_reasons
 from recollect.rank.shelf import Shelf
 from recollect.rank.trunks import Trunks, Warm
 from recollect.run.tuned import TunedModel
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Draft:
-    """Hold the scores of a question's candidates, not in order yet."""
-
-    known: Timeline
-    moment: int
-    items: Int32[np.ndarray, " C"]
-    probability: Float64[np.ndarray, " C"]
-    trace: Trace
-    forgotten: int
 
 
 class Recommender:
@@ -303,7 +292,7 @@ class Recommender:
             for ranked, draft in zip(items, drafts, strict=True)
         ]
 
-    def _drafts(self, asks: Sequence[Ask]) -> list[_Draft]:
+    def _drafts(self, asks: Sequence[Ask]) -> list[Draft]:
         """Score the candidates of questions about one person at one moment."""
         moment = self._moment(asks[0].at)
         known = self.known(asks[0], moment)
@@ -327,7 +316,7 @@ class Recommender:
             milliseconds=0.0,
         )
         return [
-            _Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how), self._forgotten)
+            Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how), self._forgotten)
             for (items, how), score in zip(chosen, scores, strict=True)
         ]
 
@@ -338,7 +327,7 @@ class Recommender:
             return self.candidates.choose(known, allowed=allowed, least=ask.top)
         return ask.items if allowed is None else ask.items[allowed[ask.items]], "given"
 
-    def _ranked(self, ask: Ask, draft: _Draft) -> tuple[RankedItem, ...]:
+    def _ranked(self, ask: Ask, draft: Draft) -> tuple[RankedItem, ...]:
         """Put the best items in order, with reasons if asked."""
         directions = self.candidates.directions
         places = best(draft.probability, directions[draft.items], top=ask.top, diversity=ask.diversity)
@@ -396,7 +385,7 @@ class Recommender:
     def _probabilities(self, trunk: TrunkCache, question: Question) -> Float64[np.ndarray, " C"]:
         return self.tuned.calibration.probability(log_odds(self.shelf.model, trunk, question.branches).numpy())
 
-    def _reasons(self, ask: Ask, items: Int32[np.ndarray, " C"], drafted: _Draft) -> list[tuple[Reason, ...]]:
+    def _reasons(self, ask: Ask, items: Int32[np.ndarray, " C"], drafted: Draft) -> list[tuple[Reason, ...]]:
         """Say for every given item which events carried most weight. Takes long, so nobody waits for it."""
         known, model = drafted.known, self.shelf.model
         with self._lock:
