@@ -38,7 +38,7 @@ class RowAnswerer:
     blind : bool
         Whether the user's events are hidden, which leaves profile, item and item statistics.
     told : callable, optional
-        Is told the number of rows answered so far.
+        Is told how far it is, in rows.
     """
 
     tuned: TunedModel
@@ -52,7 +52,7 @@ class RowAnswerer:
         return replace(self, blind=True)
 
     def telling(self, told: Callable[[int], None]) -> RowAnswerer:
-        """Return the same answerer, which tells how many rows are answered so far."""
+        """Return the same answerer, which tells how far it is, in rows."""
         return replace(self, told=told)
 
     def score(self, rows: Int64[np.ndarray, " R"]) -> Float64[np.ndarray, " R"]:
@@ -74,20 +74,33 @@ class RowAnswerer:
             If a row would see an event of its own instant or later.
         """
         answered = np.full(len(self.context.log), np.nan)
-        done = 0
-        model = self.tuned.language_model.eval()
+        model, halves = self.tuned.language_model.eval(), _Halves(self.told)
+        trees = self.prompter.replay(self.context, rows, blind=self.blind)
         with torch.inference_mode():
-            for packed in self._batches(rows):
+            for packed in pack_in_groups(halves.laid_out(trees, model.slots_per_question), tokens=_BATCH_TOKENS):
                 logits = model(packed).double().cpu().numpy()
                 asked = packed.slot_rows[:: model.slots_per_question]
                 answered[asked] = logits[:, 1] - logits[:, 0]
-                done += len(asked)
-                if self.told is not None:
-                    self.told(done)
+                halves.count(len(asked))
         return answered[rows]
 
-    def _batches(self, rows: Int64[np.ndarray, " R"]) -> Iterator[Packed]:
-        yield from pack_in_groups(self.prompter.replay(self.context, rows, blind=self.blind), tokens=_BATCH_TOKENS)
+
+@dataclass(eq=False, slots=True)
+class _Halves:
+    """Count a row half when it is laid out, which takes long where a model chooses what is shown, and half later."""
+
+    told: Callable[[int], None] | None
+    done: int = 0
+
+    def count(self, rows: int) -> None:
+        self.done += rows
+        if self.told is not None:
+            self.told(self.done // 2)
+
+    def laid_out(self, trees: Iterable[PromptTree], slots: int) -> Iterator[PromptTree]:
+        for tree in trees:
+            self.count(len(tree.slot_rows) // slots)
+            yield tree
 
 
 def pack_in_groups(trees: Iterable[PromptTree], *, tokens: int) -> Iterator[Packed]:
