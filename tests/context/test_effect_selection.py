@@ -11,7 +11,6 @@ from one_head import OneHead, genre_head, line_of
 
 from recollect.context.effect_selection import (
     SetTrial,
-    best_strength,
     drawn,
     highest,
     improve,
@@ -169,14 +168,6 @@ def test_paired_gain_is_the_weighted_mean_of_differences():
     assert pool.weights.tolist() == pytest.approx([1 / 7, 2 / 7, 4 / 7])
     assert gain == pytest.approx(0.1)
     assert error == pytest.approx(np.sqrt((0.6 / 7) ** 2 + (0.2 / 7) ** 2 + (0.4 / 7) ** 2))
-
-
-@pytest.mark.parametrize(("labels", "best"), [([True] * 12, 3.0), ([True, False] * 6, 0.3)], ids=["clear", "torn"])
-def test_strength_is_high_where_demonstrations_agree(labels, best):
-    trial = trial_of(line_of([6 * place for place in range(12)], labels))
-    strength, loss = best_strength(trial, (0, 1, 2, 3))
-    assert strength == best
-    assert loss <= trial.weigh([(0, 1, 2, 3)])[0].loss
 
 
 def later_loss(trial: SetTrial, columns: tuple[int, ...], later: Timeline) -> float:

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 from backbones import build
+from one_head import line_of
 from peaked import FAMILIES, build_peaked
 
+from recollect.context.effect_readings import path_effects
+from recollect.context.effects import Effects, Pool
 from recollect.errors import ModelError
 from recollect.model.demonstration_bank import Bank, Banks
-from recollect.model.demonstrations import effects, path_effects, predictions
+from recollect.model.demonstrations import effects, predictions
 from recollect.model.language_model import LanguageModel
 from recollect.prompt.branches import Branches
 from recollect.prompt.packing import pack
@@ -139,8 +142,23 @@ def test_path_effects_sum_to_the_effect_of_the_set(family):
     model = LanguageModel(build(family), answers=ANSWERS).eval()
     bank = Banks(model, revision="first").bank(START, BLOCKS)
     queries = Branches.of(TEXTS, start=bank.next_position, slots=SLOTS)
-    found = path_effects(model, bank, queries, LABELS, visible=GATES > 0)
-    without, shown = losses(predictions(model, bank, queries, np.stack([GATES * 0, (GATES > 0) * 1.0])))
+    visible, asked_of = GATES > 0, np.arange(len(LABELS))
+    line, weights = line_of([0] * 9, [True] * 9), np.full(len(LABELS), 1 / len(LABELS))
+    pool = Pool(line, 9, np.arange(len(BLOCKS)), asked_of, visible, weights, LABELS)
+
+    class OfBank:
+        def tokens(self, pool: Pool) -> np.ndarray:
+            raise NotImplementedError
+
+        def predictions(self, pool: Pool, gates: np.ndarray) -> np.ndarray:
+            raise NotImplementedError
+
+        def effects(self, pool: Pool, gates: np.ndarray) -> Effects:
+            return effects(model, bank, queries, pool.labels, gates=gates[None] * pool.visible)
+
+    found = path_effects(OfBank(), pool)
+    without, shown = losses(predictions(model, bank, queries, np.stack([GATES * 0, visible * 1.0])))
+    assert np.abs(without - shown).min() > 1e-3  # or there would be nothing to divide
     missed = np.abs(found.sum(1) - (without - shown)) / np.abs(without - shown)
     assert np.median(missed) <= 0.05
     assert (found[GATES == 0] == 0).all()

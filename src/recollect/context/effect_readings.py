@@ -16,11 +16,13 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from recollect.context.effect_selection import STRENGTHS
 from recollect.context.effects import DemonstrationMeasure, Effects, Pool, losses
 
 POINTS: Final = 16
 """Points of the path: within about 1 % of the effect of the set, where 8 are within 6 %."""
+
+STRENGTHS: Final = (0.3, 1.0, 3.0)
+"""Gates on all candidates, as so many steps of the dual model's descent would weigh them; served with 1 (section 4)."""
 
 _DEPTH: Final = 9.0
 _NONE: Final = 0  # the first set shows nothing, those of the strengths follow
@@ -38,8 +40,7 @@ class Readings:
     path : Float64[Q, N]
         Each candidate's part of the effect of all of them; a row sums to the query's loss without less that with them.
     sets : Float64[T + 1, Q, A]
-        Log-probabilities of the answers: without candidates, then with all of them at each of `STRENGTHS`
-        (`recollect.context.effect_selection`).
+        Log-probabilities of the answers: without candidates, then with all of them at each of `STRENGTHS`.
     single, leave_one_out : Float64[Q, N] or None
         What each brings alone, and what is lost when it alone is left out.
     """

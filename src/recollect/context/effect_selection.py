@@ -33,7 +33,6 @@ Columns = tuple[int, ...]
 """A set, as columns of the pool, ascending."""
 
 _ROUNDS: Final = 4  # moves of a full selection beyond one addition per member
-STRENGTHS: Final = (0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -293,18 +292,6 @@ def _within_budget(trial: SetTrial, order: Int64[np.ndarray, " N"]) -> Columns:
         grown = tuple(sorted((*chosen, column)))
         chosen = grown if trial.fits(grown) else chosen
     return chosen
-
-
-def best_strength(trial: SetTrial, columns: Columns) -> tuple[float, float]:
-    """Return which of the strengths 0.3, 1 and 3 suits a set best, and the support loss with it in nats.
-
-    A strength t weighs every member t times, as t steps of the dual model's descent would. It is a value to report: the
-    optimum is flat around 1 (spec `lrgd`, section 4), so nothing is served with another strength.
-    """
-    gates = np.zeros((len(STRENGTHS), len(trial.pool)))
-    gates[:, list(columns)] = np.array(STRENGTHS)[:, None]
-    each = losses(trial.pool, trial.measure.predictions(trial.pool, gates)) @ trial.pool.weights
-    return STRENGTHS[int(each.argmin())], float(each.min())
 
 
 def _is_earlier_copy(pool: Pool) -> Bool[np.ndarray, " N"]:

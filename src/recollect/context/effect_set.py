@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from recollect.context.effect_monitors import monitor
-from recollect.context.effect_readings import Readings
-from recollect.context.effect_selection import STRENGTHS, paired_gain
+from recollect.context.effect_readings import STRENGTHS, Readings
+from recollect.context.effect_selection import paired_gain
 from recollect.context.effects import Pool, losses
 
 NOISE: Final = 1e-3

@@ -1,9 +1,9 @@
 """Measuring demonstrations: what a set of them makes a model answer, and what each one does to the loss.
 
-What it is: `predictions` under gates, for exact effects; `effects`, all of them by one forward and one backward pass;
-`path_effects`, which sum to the effect of the whole set. The effect of a demonstration is minus the derivative of a
-query's loss by the logarithm of a gate on its attention columns (our own definition; the idea of reading demonstrations
-as training examples of a dual model is that of Xu et al., arXiv 2504.04386; spec `lrgd`, section 3).
+What it is: `predictions` under gates, for exact effects; `effects`, all of them by one forward and one backward pass.
+The effect of a demonstration is minus the derivative of a query's loss by the logarithm of a gate on its attention
+columns (our own definition; the idea of reading demonstrations as training examples of a dual model is that of Xu et
+al., arXiv 2504.04386; spec `lrgd`, section 3).
 
 What it decides: gates stand at all tokens of a query, one row of gates per query, so one pass gives the effect of every
 demonstration on every query. Weights are frozen; nothing but gates asks for a gradient. Queries run some at a time,
@@ -11,18 +11,18 @@ which bounds memory and changes no answer, and blocks that nobody in a chunk see
 answers, not the vocabulary.
 
 Dimension letters: N demonstrations, Q queries, S sets, A answers, R rows (a query under a set), L tokens of a query,
-P tokens of the bank, W quadrature points.
+P tokens of the bank.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from recollect.context.effects import Effects
@@ -35,7 +35,7 @@ from recollect.model.language_model import LanguageModel
 from recollect.model.plan_pass import require_gates, run_rows
 from recollect.prompt.branches import Branches
 
-__all__ = ["Bank", "Banks", "effects", "path_effects", "predictions"]
+__all__ = ["Bank", "Banks", "effects", "predictions"]
 
 _TOKENS: Final = 2048  # of queries run together
 _BIASES: Final = 2**25  # numbers of a mask, one per query token and column
@@ -119,44 +119,6 @@ def effects(
             share[rows] = (readings.share / max(1, readings.heads)).numpy(force=True)
             gram += readings.gram.numpy(force=True)
     return Effects(loss, np.where(gates > 0, effect, 0.0), share, _cosines(gram))
-
-
-def path_effects(
-    model: LanguageModel,
-    bank: Bank,
-    queries: Branches,
-    labels: Int64[np.ndarray, " Q"],
-    *,
-    visible: Bool[np.ndarray, "Q N"],
-    points: int = 16,
-) -> Float64[np.ndarray, "Q N"]:
-    """Divide the effect of the whole set among its demonstrations, along gates that grow from almost 0 to 1.
-
-    The sum over demonstrations is the loss without them less the loss with them, up to the quadrature (about 1 % at 16
-    points) and to what gates of e^-9 still show: much only where attention is extremely peaked.
-
-    Parameters
-    ----------
-    model, bank, queries, labels
-        As in `effects`.
-    visible
-        Which demonstrations each query sees.
-    points
-        W, of the Gauss-Legendre rule over the logarithm of the gates.
-
-    Raises
-    ------
-    ModelError
-        As `predictions`.
-    """
-    nodes, weights = cast(
-        tuple[Float64[np.ndarray, " W"], Float64[np.ndarray, " W"]], np.polynomial.legendre.leggauss(points)
-    )
-    total = np.zeros(visible.shape)
-    for node, weight in zip((nodes - 1) * (-_DEEPEST / 2), weights * (-_DEEPEST / 2), strict=True):
-        found = effects(model, bank, queries, labels, gates=np.exp(node) * visible)
-        total += weight * found.effect
-    return total
 
 
 def _chunks(count: int, queries: Branches, bank: Bank) -> Iterator[Int64[np.ndarray, " R"]]:

@@ -122,7 +122,7 @@ def measured_choice(
     effects: EffectSettings,
     *,
     neighbours: Neighbours,
-    served: Served | None = None,
+    served: Served,
 ) -> MeasuredChoice:
     """Make what chooses demonstrations by their effect.
 
@@ -136,8 +136,8 @@ def measured_choice(
         How they are chosen.
     neighbours : Neighbours
         Measures nearness.
-    served : callable, optional
-        Asks in the prompt that is served.
+    served : callable
+        Asks with sets in the prompt that is served.
     """
     if settings.choice == "rerank":
         return RerankedChoice(measure, settings, effects, neighbours)
