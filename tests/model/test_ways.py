@@ -117,7 +117,10 @@ def test_a_cache_of_fewer_bits(model: LanguageModel, way: str, kind: str):
     rough = warm_scores(model)
     assert 0 < np.sqrt(np.square(rough - exact).mean()) < 0.05 * exact.std()
     whole = model.append(TrunkCache.empty(), extend(extend(TRUNK, EVENT), LATER))
-    np.testing.assert_allclose(model.score(whole, BRANCHES).numpy(), rough, **EXACT)
+    moved = np.square(model.score(whole, BRANCHES).numpy() - rough).mean()
+    assert (
+        moved < 0.05 * np.square(rough - exact).mean()
+    )  # the last bit of a product may move a number to the next step
     restored_whole = TrunkCache.restore(whole.export())
     assert (restored_whole.nbytes, restored_whole.store.kind) == (whole.nbytes, kind)
     np.testing.assert_array_equal(model.score(restored_whole, BRANCHES), model.score(whole, BRANCHES))

@@ -101,7 +101,7 @@ def require_tree_support(causal: PreTrainedModel, answers: Tensor) -> None:
     ids = torch.tensor([[0, 2]], device=answers.device)
     with torch.inference_mode(), evaluating(causal):
         own = answer_logits(causal, alone, answers)
-        stock = cast(Tensor, causal(input_ids=ids, use_cache=False).logits)[0, :, answers].float()
+        stock = cast(Tensor, causal(input_ids=ids, use_cache=False).logits)[0, :, answers]
     if not _close(stock, own):
         raise ModelError(
             what="the answer head disagrees with the backbone's own output",

@@ -161,6 +161,10 @@ class CompactDecoder:
         """Return a copy whose products have int8 weights."""
         return replace(self, layers=tuple(quantise_layer(layer) for layer in self.layers))
 
+    def chunk(self, length: int) -> int:
+        """Return how many branches of that many tokens are computed together."""
+        return self.functions.chunk(length)
+
     def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
         """Write the keys and values of new trunk tokens into the store of a plan.
 

@@ -32,6 +32,7 @@ from recollect.model.attention import PLAN, AttentionPlan
 from recollect.model.cache import AppendPlan, CascadePlan, KeyValueStore, TrunkCache
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
 from recollect.model.compact import CompactDecoder
+from recollect.model.native_decoder import NativeDecoder
 from recollect.model.quantised import CacheKind
 from recollect.model.tree_attention import block_plan
 from recollect.model.visibility import check_relation, relation_to_cache, sees_all_before
@@ -40,7 +41,10 @@ from recollect.prompt.growth import attach, extend
 from recollect.prompt.packing import Packed, pack
 from recollect.prompt.tree import PromptTree
 
-__all__ = ["LanguageModel"]
+__all__ = ["Decoder", "LanguageModel"]
+
+Decoder = CompactDecoder | NativeDecoder
+"""What may stand in for a backbone's own forward pass."""
 
 _CHUNK_TOKENS = 2048  # branch tokens computed together
 _Reader = Callable[[Branches, Int64[np.ndarray, "C N"]], Float[Tensor, "C N D"]]
@@ -92,7 +96,7 @@ class LanguageModel(nn.Module):
         first = [one[0] for one in self.answer_tokens.tokens]
         self.register_buffer("answers", torch.tensor(first, device=causal.device), persistent=False)
         self.span_limit = span_limit(causal.config.get_text_config())
-        self.decoder: CompactDecoder | None = None
+        self.decoder: Decoder | None = None
         self.cache_kind: CacheKind = "as computed"
         self.pluggable = plug_attention(causal)
         require_tree_support(causal, self.answers)
@@ -147,7 +151,7 @@ class LanguageModel(nn.Module):
         rows, tokens = slots.unbind(1)
         return hidden[rows, tokens]
 
-    def _serving_decoder(self) -> CompactDecoder | None:
+    def _serving_decoder(self) -> Decoder | None:
         """Return what stands in for the backbone, except under autocast, which has a type of its own."""
         return None if torch.is_autocast_enabled(self.device.type) else self.decoder
 
@@ -236,7 +240,7 @@ class LanguageModel(nn.Module):
         check_relation(visible, (cache.segment_count,))
         length = max(1, branches.tokens.shape[1] + self.slots_per_question - 1)
         decoder = self._serving_decoder()
-        size = chunk or (max(1, _CHUNK_TOKENS // length) if decoder is None else decoder.functions.chunk(length))
+        size = chunk or (max(1, _CHUNK_TOKENS // length) if decoder is None else decoder.chunk(length))
         chunks = [branches.take(slice(start, start + size)) for start in range(0, len(branches), size)]
         with evaluating(self):
             if self.pluggable:

@@ -5,8 +5,9 @@ cache keeps of them and back.
 
 What it decides: weights have one scale per output row, and states one per token, found as they come; torch's own
 product of bytes does the rest. Keys and values have one scale per token and head,
-so a token's bytes never depend on its neighbours, and a trunk that grew is the trunk read from its beginning. None of
-this is exact, so nothing of it is ever chosen by itself.
+so a token's bytes never depend on its neighbours, and a trunk that grew is the trunk read from its beginning, but for
+numbers so near the middle of two steps that the last bit of a product decides. None of this is exact, so nothing of it
+is ever chosen by itself.
 
 Dimension letters: T rows, I inputs, O outputs, K key/value heads, P tokens, E width of a head.
 """

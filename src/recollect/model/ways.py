@@ -6,6 +6,7 @@
 | compact | the compact decoder (`recollect.model.compact`) | yes |
 | compiled | the same, its layers compiled for the lengths asked for | yes |
 | compact-bfloat16, compiled-bfloat16 | the same in bfloat16 | no |
+| native-bfloat16 | our own kernel on AMX tiles (`recollect.model.native_decoder`) | no |
 | compact-int8 | the compact decoder with int8 weights | no |
 
 What it decides: a way that changes scores is never chosen by itself; of the others, one short measurement on the
@@ -15,7 +16,6 @@ Attention to the trunk stays outside the compiled halves of a layer, since the t
 and the last layer runs as written, since little of it is left. The compiled code is kept on disk by torch.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -33,14 +33,18 @@ from recollect.model.adapters import merge_lora
 from recollect.model.cache import TrunkCache
 from recollect.model.compact import CompactDecoder
 from recollect.model.compiled import MANY, CompiledHalves
-from recollect.model.language_model import LanguageModel
+from recollect.model.language_model import Decoder, LanguageModel
+from recollect.model.native import compiler
+from recollect.model.native_decoder import NativeDecoder, lacks_for_native
 from recollect.model.quantised import CACHE_KINDS, int8_is_possible
 from recollect.prompt.branches import Branches
 from recollect.prompt.tree import PromptTree, Segment, join_segments
 
 __all__ = ["AUTOMATIC", "WAYS", "available_ways", "bytes_per_token", "fastest_way", "measure_ways", "use_way"]
 
-WAYS: Final = ("stock", "compact", "compiled", "compact-bfloat16", "compiled-bfloat16", "compact-int8")
+WAYS: Final = (
+    *("stock", "compact", "compiled", "compact-bfloat16", "compiled-bfloat16", "native-bfloat16", "compact-int8"),
+)
 """Names of all ways."""
 
 AUTOMATIC: Final = ("stock", "compact")
@@ -83,7 +87,7 @@ def use_way(model: LanguageModel, name: str, *, cache: str = "as computed", leng
         merge_lora(model.causal)
     decoder = _decoder(model, name)
     model.decoder, model.cache_kind = decoder, cache
-    if decoder is not None and isinstance(decoder.functions, CompiledHalves):
+    if isinstance(decoder, CompactDecoder) and isinstance(decoder.functions, CompiledHalves):
         trunk = model.append(TrunkCache.empty(), _random_trunk(np.zeros(2, np.int32)))
         decoder.functions.prepare(lengths, ask=lambda length: _ask_zeros(model, trunk, length))
 
@@ -96,9 +100,10 @@ def available_ways(model: LanguageModel) -> tuple[str, ...]:
     model
         One with an adapter that is not merged has only the stock way.
     """
-    if not model.pluggable or CompactDecoder.of(model.causal) is None:
+    decoder = CompactDecoder.of(model.causal) if model.pluggable else None
+    if decoder is None:
         return ("stock",)
-    return tuple(name for name in WAYS if _lacking(name, model) is None)
+    return tuple(name for name in WAYS if _lacking(name, model, decoder) is None)
 
 
 def measure_ways(
@@ -187,7 +192,7 @@ def bytes_per_token(model: LanguageModel) -> dict[str, float]:
     return sizes
 
 
-def _decoder(model: LanguageModel, name: str) -> CompactDecoder | None:
+def _decoder(model: LanguageModel, name: str) -> Decoder | None:
     """Make the decoder of a way; None is the backbone itself.
 
     Raises
@@ -197,25 +202,43 @@ def _decoder(model: LanguageModel, name: str) -> CompactDecoder | None:
     """
     if name == "stock":
         return None
-    decoder = CompactDecoder.of(model.causal, torch.bfloat16 if name.endswith("bfloat16") else None)
-    lacking = _lacking(name, model)
-    if decoder is None or not model.pluggable or lacking is not None:
+    decoder = CompactDecoder.of(model.causal) if model.pluggable else None
+    lacking = f"{type(model.causal).__name__}, which is not of the Llama shape"
+    if decoder is not None:
+        lacking = _lacking(name, model, decoder)
+    if decoder is None or lacking is not None:
         raise ModelError(
             what=f"this model cannot be served in the way {name!r}",
-            got=lacking or f"{type(model.causal).__name__}, which is not of the Llama shape",
+            got=lacking,
             expected=f"one of {', '.join(available_ways(model))}",
             do="choose one of these, or none",
         )
-    if name.startswith("compiled"):
-        return replace(decoder, functions=CompiledHalves())
-    return decoder.quantised() if name.endswith("int8") else decoder
+    return _made(name, decoder)
 
 
-def _lacking(name: str, model: LanguageModel) -> str | None:
-    """Name what a way needs and this machine lacks."""
+def _made(name: str, decoder: CompactDecoder) -> Decoder:
+    """Make the decoder of a way from the one that references the backbone's weights.
+
+    Raises
+    ------
+    ModelError
+        If the native kernel cannot be built.
+    """
+    if name.startswith("native"):
+        return NativeDecoder.of(decoder)
+    if name.endswith("int8"):
+        return decoder.quantised()
+    made = decoder.converted(torch.bfloat16) if name.endswith("bfloat16") else decoder
+    return replace(made, functions=CompiledHalves()) if name.startswith("compiled") else made
+
+
+def _lacking(name: str, model: LanguageModel, decoder: CompactDecoder) -> str | None:
+    """Name what a way needs and this machine or model lacks."""
     on_cpu = model.device.type == "cpu"
-    if name.startswith("compiled") and on_cpu and not shutil.which(os.environ.get("CXX", "g++")):
+    if name.startswith("compiled") and on_cpu and not shutil.which(compiler()):
         return "no C++ compiler"
+    if name.startswith("native"):
+        return lacks_for_native(decoder) if on_cpu else "a kernel for processors, and the model is elsewhere"
     if name.endswith("int8") and not (on_cpu and int8_is_possible()):
         return "no product of bytes on this device"
     return None
