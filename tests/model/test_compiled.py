@@ -1,4 +1,7 @@
-"""The compiled way is exact and never compiles in a request. It runs in a process without runtime checks of types."""
+"""Compiled layers are exact, in serving, where nothing compiles in a request, and in tuning.
+
+They run in a process without runtime checks of types.
+"""
 
 import subprocess
 import sys
@@ -36,13 +39,44 @@ for found, expected in zip(answer(), stock, strict=True):
 assert counters["stats"]["unique_graphs"] == before > 0, (before, counters["stats"])
 """
 
+TUNING = """
+import numpy as np
+import torch
+from backbones import build
+from recollect.model.language_model import LanguageModel
+from recollect.model.ways import compile_for_tuning
+from recollect.prompt.branches import Branches
+from recollect.prompt.growth import attach
+from recollect.prompt.packing import pack
+from recollect.prompt.tree import Segment, join_segments
 
+random = np.random.default_rng(0)
+def tree(tokens, branches):
+    shown = join_segments([Segment(random.integers(1, 61, tokens).astype(np.int32), start=0)])
+    return attach(shown, Branches.of(random.integers(1, 61, (branches, 3)).astype(np.int32), start=tokens))
+batches = [pack([tree(14, 3)]), pack([tree(9, 2), tree(20, 4)]), pack([tree(240, 2), tree(200, 5)])]
+gradients = []
+for compiled in (False, True):
+    model = LanguageModel(build("qwen3"), answers=((1,), (2,))).train()
+    if compiled:
+        compile_for_tuning(model)
+    for batch in batches:
+        logits = model(batch)
+        (logits[:, 1] - logits[:, 0]).square().sum().backward()
+    gradients.append({name: weight.grad for name, weight in model.named_parameters()})
+assert all(grad is not None for grad in gradients[1].values())
+for name, grad in gradients[0].items():
+    torch.testing.assert_close(gradients[1][name], grad, rtol=1e-4, atol=1e-4 * float(grad.abs().max()))
+"""
+
+
+@pytest.mark.parametrize("program", [PROGRAM, TUNING], ids=["serving", "tuning"])
 @pytest.mark.skipif(
     "compiled" not in available_ways(LanguageModel(build("qwen3"), answers=((1,), (2,)))), reason="no compiler"
 )
-def test_the_compiled_way_is_exact_and_never_compiles_in_a_request(pytestconfig):
+def test_compiled_layers_are_exact(program: str, pytestconfig):
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=False,

@@ -11,8 +11,8 @@ from recollect.errors import ModelError
 from recollect.model.cache import TrunkCache
 from recollect.model.compact import CompactDecoder
 from recollect.model.language_model import LanguageModel
-from recollect.model.native import lacks_tiles, load_kernel
-from recollect.model.native_decoder import NativeDecoder, lacks_for_native
+from recollect.model.native.decoder import NativeDecoder, lacks_for_native
+from recollect.model.native.library import lacks_tiles, load_kernel
 from recollect.model.ways import available_ways, use_way
 from recollect.prompt.branches import Branches
 from recollect.prompt.tree import Segment, join_segments
@@ -53,10 +53,9 @@ def test_it_answers_as_the_compact_decoder(family: str, trunk: int):
         narrow = [(keys.bfloat16(), values.bfloat16()) for keys, values in kept] if trunk else []
         wide_trunk = [(keys.float(), values.float()) for keys, values in narrow]
         positions = torch.arange(trunk, trunk + length)[None] + torch.arange(count)[:, None]
-        asked = {"places": torch.tensor(places), "trunk": wide_trunk}
         with torch.inference_mode():
-            expected = exact.read(embedded, positions, **asked)
-            found = native.read(embedded, positions, **(asked | {"trunk": narrow}))
+            expected = exact.read(embedded, positions, places=torch.tensor(places), trunk=wide_trunk)
+            found = native.read(embedded, positions, places=torch.tensor(places), trunk=narrow)
         assert found.dtype == torch.float32
         assert 0 < error(found, expected) < ROUGH
 
@@ -73,15 +72,31 @@ def test_neighbours_and_chunks_change_no_answer():
 
 
 @needs_tiles
-def test_an_event_appended_is_the_trunk_read_at_once():
+@pytest.mark.parametrize("cache", ["as computed", "int8"])
+@pytest.mark.parametrize("event", [1, 5, 140])
+def test_an_event_appended_is_the_trunk_read_at_once(event: int, cache: str):
+    model = wide()
+    use_way(model, "native-bfloat16", cache=cache)
+    first, later = Segment(words(1, 20), start=0), Segment(words(4, event), start=20)
+    whole = model.append(TrunkCache.empty(), join_segments([first, Segment(words(4, event), start=20, sees=(0,))]))
+    grown = model.append(model.append(TrunkCache.empty(), join_segments([first])), join_segments([later]))
+    for layer in range(2):
+        for found, expected in zip(
+            grown.store.read(layer, 20 + event), whole.store.read(layer, 20 + event), strict=True
+        ):
+            assert error(found.float(), expected.float()) < ROUGH
+    branches = Branches.of(words(2, 30, 9), start=20 + event)
+    assert error(model.score(grown, branches), model.score(whole, branches)) < ROUGH
+
+
+@needs_tiles
+def test_torch_computes_as_before_afterwards():
+    matrix = torch.randn(256, 256).bfloat16()
+    before = matrix @ matrix
     model = wide()
     use_way(model, "native-bfloat16")
-    first, event = Segment(words(1, 20), start=0), Segment(words(4, 5), start=20)
-    whole = model.append(TrunkCache.empty(), join_segments([first, Segment(words(4, 5), start=20, sees=(0,))]))
-    grown = model.append(model.append(TrunkCache.empty(), join_segments([first])), join_segments([event]))
-    branches = Branches.of(words(2, 30, 9), start=25)
-    scores, others = model.score(whole, branches), model.score(grown, branches)
-    assert error(others, scores) < ROUGH
+    model.score(TrunkCache.empty(), Branches.of(words(2, 30, 9), start=0))
+    assert torch.equal(matrix @ matrix, before)
 
 
 @needs_tiles

@@ -19,6 +19,7 @@ from jaxtyping import Int32
 from recollect.bench.cost import Dimensions, append_cost, encode_cost
 from recollect.bench.engines import DTYPES, Engine, make_engines
 from recollect.bench.jobs import Effort, Job, compare, time_jobs
+from recollect.bench.machine import computes_narrow
 from recollect.bench.questions import random_tokens, run_of
 from recollect.bench.result import Asked, Findings, Row, WayTime
 from recollect.bench.shapes import build_backbone
@@ -92,7 +93,9 @@ class _Appending:
         self.precision = "float32" if asked.device == "cpu" else "bfloat16"
         causal = build_backbone(backbone, dtype=DTYPES[self.precision], device=self.device)
         self.sizes = Dimensions.of(causal.config)
-        self.engines = make_engines(causal, precisions=(self.precision,), compiled=False)  # it compiles branches
+        narrow = ("bfloat16",) if computes_narrow(self.device) else ()
+        precisions = tuple(dict.fromkeys((self.precision, *narrow)))
+        self.engines = make_engines(causal, precisions=precisions, compiled=False)  # what is compiled are branches
         shape = (length + _EVENT,)
         self.tokens = random_tokens(np.random.default_rng(0), shape, vocabulary=self.sizes.vocabulary)
         self.effort = Effort(2, 1.0) if asked.quick else Effort(20, 40.0)
@@ -103,7 +106,7 @@ class _Appending:
         jobs = [job for engine in self.engines for job in self._jobs(engine)]
         times = time_jobs(jobs, effort=self.effort, device=self.device, progress=progress, label=label)
         rows = [self._row(times, engine) for engine in self.engines]
-        best = max(rows, key=lambda row: row.rate or 0)
+        best = max(rows, key=lambda row: row.ratio or 0)
         return Findings([best], times, self._facts())
 
     def _jobs(self, engine: Engine) -> list[Job]:
@@ -117,23 +120,25 @@ class _Appending:
             (_EXPORT, trunk.cache.export, None),
             (_RESTORE, lambda: TrunkCache.restore({name: one.clone() for name, one in stored.items()}), None),
         ]
-        named = [Job(Way(self._group, f"{name}, {engine.name}", run), cost, self.precision) for name, run, cost in ways]
-        append = Way(self._group, f"{_APPEND}, {engine.name}", trunk.append, prepare=trunk.prepare)
-        return [Job(append, append_cost(self.sizes, tokens=_EVENT, after=length), self.precision), *named]
+        named = [
+            Job(Way(self._group, f"{name}, {engine.label}", run), cost, engine.precision) for name, run, cost in ways
+        ]
+        append = Way(self._group, f"{_APPEND}, {engine.label}", trunk.append, prepare=trunk.prepare)
+        return [Job(append, append_cost(self.sizes, tokens=_EVENT, after=length), engine.precision), *named]
 
     @property
     def _group(self) -> str:
         return f"append {_EVENT} after {self.length:,}"
 
     def _row(self, times: list[WayTime], engine: Engine) -> Row:
-        mine = [one for one in times if one.way == f"{_APPEND}, {engine.name}"]
-        theirs = next(one for one in times if one.way == f"{_ENCODE}, {engine.name}")
+        mine = [one for one in times if one.way == f"{_APPEND}, {engine.label}"]
+        theirs = next(one for one in times if one.way == f"{_ENCODE}, {engine.label}")
         row = Row(
             part="append",
             work=self._group,
             backbone=self.backbone,
-            against=f"{_ENCODE}, {self.precision}",
-            precision=self.precision,
+            against=f"{_ENCODE}, {engine.label}",
+            precision=engine.precision,
             target=_TARGETS.get(self.length),
             rate_unit="events/s",
         )

@@ -41,6 +41,11 @@ class Engine:
     precision: str
     model: LanguageModel
 
+    @property
+    def label(self) -> str:
+        """Name the way and the type of its numbers."""
+        return f"{self.name}, {self.precision}"
+
     def encode(self, question: Question) -> TrunkCache:
         """Encode the trunk from nothing."""
         return self.model.append(TrunkCache.empty(), question.trunk)

@@ -168,12 +168,12 @@ class _Scoring:
         sizes = {"candidates": self.case.candidates, "trunk": self.case.trunk, "branch": _BRANCH}
         warm = Way(
             self.case.name,
-            f"{_WARM}, {engine.name}, {engine.precision}",
+            f"{_WARM}, {engine.label}",
             lambda: engine.score(cache, self.question),
         )
         cold = Way(
             self.case.name,
-            f"{_COLD}, {engine.name}, {engine.precision}",
+            f"{_COLD}, {engine.label}",
             lambda: engine.score(engine.encode(self.question), self.question),
         )
         return [

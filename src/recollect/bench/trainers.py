@@ -23,6 +23,7 @@ from transformers import PreTrainedModel
 from recollect.bench.lessons import Lessons
 from recollect.bench.questions import ANSWERS
 from recollect.model.language_model import LanguageModel
+from recollect.model.ways import compile_for_tuning
 from recollect.prompt.packing import pack
 from recollect.tuning.objective import answer_loss
 
@@ -86,10 +87,14 @@ class PackedTrainer:
         Copied.
     narrow : bool
         Whether it computes under bfloat16 autocast.
+    compiled : bool
+        Whether it runs through compiled layers.
     """
 
-    def __init__(self, causal: PreTrainedModel, *, narrow: bool) -> None:
+    def __init__(self, causal: PreTrainedModel, *, narrow: bool, compiled: bool = False) -> None:
         self.model = LanguageModel(copy.deepcopy(causal), answers=ANSWERS).train()
+        if compiled:
+            compile_for_tuning(self.model)
         self.narrow = narrow
         self.optimizer = _optimizer(self.model)
 

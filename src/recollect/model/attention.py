@@ -16,6 +16,7 @@ where nothing else is said), P trunk tokens, E width of a head.
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, cast, no_type_check
 
 import torch
@@ -32,10 +33,12 @@ __all__ = [
     "IMPLEMENTATION",
     "PLAN",
     "AttentionPlan",
+    "MaskPlan",
     "attend",
     "attend_cascade",
     "attend_trunk",
     "attention_forward",
+    "in_one_dtype",
     "join_own",
 ]
 
@@ -56,6 +59,32 @@ class AttentionPlan(Protocol):
     ) -> Float[Tensor, "B H L E"]:
         """Return the attention output of one layer for its new queries, keys and values."""
         ...
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class MaskPlan:
+    """Attend under one mask in every layer; an `AttentionPlan`.
+
+    Parameters
+    ----------
+    mask
+        B x 1 x T x T, boolean or added to the scores.
+    """
+
+    mask: Tensor
+
+    def attend(
+        self,
+        layer: int,  # noqa: ARG002 - all layers alike
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        *,
+        scaling: float,
+        softcap: float | None,
+    ) -> Float[Tensor, "B H T E"]:
+        """Attend to all that the mask shows."""
+        return attend(query, key, value, mask=self.mask, scaling=scaling, softcap=softcap)
 
 
 def attention_forward(
@@ -87,7 +116,7 @@ def attention_forward(
             do="load the model with its own attention (attn_implementation='eager')",
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    query, key, value = _in_one_dtype(query, key, value)
+    query, key, value = in_one_dtype(query, key, value)
     plan: AttentionPlan | None = others.get(PLAN)
     if plan is not None:
         output = plan.attend(_layer_of(module), query, key, value, scaling=scale, softcap=softcap)
@@ -316,8 +345,14 @@ def _repeat_heads(states: Tensor, heads: int) -> Tensor:
     return states[:, :, None].expand(batch, own, heads // own, length, width).reshape(batch, heads, length, width)
 
 
-def _in_one_dtype(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Bring all three to autocast's dtype, or to the values' (norms of queries and keys may have widened them)."""
+def in_one_dtype(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Bring all three to autocast's dtype, or to the values' (norms of queries and keys may have widened them).
+
+    Parameters
+    ----------
+    query, key, value
+        What enters attention.
+    """
     device = query.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
     return query.to(dtype), key.to(dtype), value.to(dtype)

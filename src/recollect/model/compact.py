@@ -21,11 +21,11 @@ from typing import Any, Final, Protocol, Self, cast
 
 import torch
 import torch.nn.functional as functional
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from recollect.model.attention import attend, attend_trunk
+from recollect.model.attention import AttentionPlan, attend_trunk, in_one_dtype
 from recollect.model.cache import AppendPlan, KeyValueStore
 from recollect.model.check import repeats_hidden_states
 from recollect.model.compact_layer import (
@@ -97,7 +97,9 @@ class CompactDecoder:
     rotary
         The backbone's own module of rotary positions.
     functions
-        The halves of a layer, as written or compiled.
+        The halves of a layer for branches, as written or compiled.
+    tree_halves
+        `enter_layer` and `finish_layer` for packed trees, as written or compiled.
     """
 
     layers: tuple[Layer, ...]
@@ -105,6 +107,7 @@ class CompactDecoder:
     shape: Shape
     rotary: nn.Module
     functions: Functions
+    tree_halves: Halves = (enter_layer, finish_layer)
 
     @classmethod
     def of(cls, causal: PreTrainedModel, dtype: torch.dtype | None = None) -> Self | None:
@@ -245,10 +248,10 @@ class CompactDecoder:
         embedded: Float[Tensor, "B T D"],
         positions: Int64[Tensor, "#B T"],
         *,
-        mask: Bool[Tensor, "B T T"],
+        plan: AttentionPlan,
         slots: Int64[Tensor, "S 2"],
     ) -> Float[Tensor, "S D"]:
-        """Compute the last hidden states at the slots of packed trees.
+        """Compute the last hidden states at the slots of packed trees, with gradients where torch's mode allows them.
 
         Parameters
         ----------
@@ -256,22 +259,21 @@ class CompactDecoder:
             Input vectors.
         positions
             As the model counts them.
-        mask
-            Which tokens each token sees.
+        plan
+            Knows what sees what.
         slots
             Row and token of each slot.
         """
-        hidden = embedded.to(self.dtype)
+        hidden, (enter, finish) = embedded.to(self.dtype), self.tree_halves
         turns = self._turns(hidden, positions)
-        added = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device)
-        added = added.masked_fill_(~mask, torch.finfo(self.dtype).min)[:, None]
         rows, tokens = slots.unbind(1)
         for number, layer in enumerate(self.layers):
-            query, key, value = enter_layer(layer, hidden, turns, places=None, shape=self.shape)
-            attended = attend(query, key, value, mask=added, scaling=self.shape.scaling)
+            states = in_one_dtype(*enter(layer, hidden, turns, places=None, shape=self.shape))
+            attended = plan.attend(number, *states, scaling=self.shape.scaling, softcap=None)
             if number + 1 == len(self.layers):  # each slot is a row of one token from here on
                 hidden, attended = hidden[rows, tokens][:, None], attended[rows, :, tokens][:, :, None]
-            hidden = finish_layer(layer, hidden, attended, self.shape)
+                finish = finish_layer
+            hidden = finish(layer, hidden, attended, self.shape)
         return normalise(hidden[:, 0], self.norm, self.shape)
 
     def states(self, embedded: Float[Tensor, "1 T D"]) -> Float[Tensor, "_ D"]:

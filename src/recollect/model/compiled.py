@@ -1,7 +1,8 @@
-"""Compiled halves of a layer: `torch.compile` for branches of a few lengths, in any number, and never in a request.
+"""Compiled halves of a layer: `torch.compile` for branches of a few lengths, never in a request, and for packed trees.
 
 What it decides: one graph of each half serves all layers, since weights are arguments; branches are padded to the next
-length that was compiled; what was not compiled beforehand runs as written. The compiled code is kept on disk by torch.
+length that was compiled; what was not compiled beforehand runs as written. Packed trees of any size share the graphs of
+their own halves, which tuning compiles with its first steps. The compiled code is kept on disk by torch.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +13,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from recollect.model.compact import Halves, Plainly
-from recollect.model.compact_layer import Layer, enter_layer, leave_layer
+from recollect.model.compact_layer import Layer, enter_layer, finish_layer, leave_layer
 
-__all__ = ["MANY", "CompiledHalves"]
+__all__ = ["MANY", "CompiledHalves", "compiled_tree_halves"]
 
 MANY: Final = 37
 """Branches in the query that compiles: a number that is no other size by chance."""
@@ -68,6 +69,12 @@ class CompiledHalves:
 
     def _room(self, length: int) -> int:
         return min((compiled for compiled in self._lengths if compiled >= length), default=length)
+
+
+def compiled_tree_halves() -> Halves:
+    """Return the halves of a layer for packed trees of any size, compiled when they are called first."""
+    enter, finish = (cast(_Half, torch.compile(half, dynamic=True)) for half in (enter_layer, finish_layer))
+    return enter, finish
 
 
 def _for_any_count(half: _Half) -> _Half:

@@ -8,7 +8,7 @@ of the answers are computed, only at the slots. A score is the difference of ans
 log-probabilities. An answer of several tokens is read at several slots (`recollect.model.answer_tokens`), and then the
 logit of an answer is its log-probability. Where attention cannot be plugged, `score` packs the trunk with its branches
 instead: the same answers, without the saving. Without gradients, another decoder may stand in for the backbone's own
-forward pass (`recollect.model.ways` chooses it); with gradients the backbone always runs itself.
+forward pass (`recollect.model.ways` chooses it); with gradients only one that tuning asked for.
 
 Dimension letters: B rows, T tokens, S slots, Q questions, k slots of a question, A answers, C candidates, L tokens of a
 branch, G cached segments, D width.
@@ -28,13 +28,13 @@ from transformers import PreTrainedModel
 from recollect.errors import ModelError
 from recollect.model.answer_head import answer_logits, text_answer_logits
 from recollect.model.answer_tokens import AnswerTokens
-from recollect.model.attention import PLAN, AttentionPlan
+from recollect.model.attention import PLAN, AttentionPlan, MaskPlan
 from recollect.model.cache import AppendPlan, CascadePlan, KeyValueStore, TrunkCache
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
 from recollect.model.compact import CompactDecoder
-from recollect.model.native_decoder import NativeDecoder
+from recollect.model.native.decoder import NativeDecoder
 from recollect.model.quantised import CacheKind
-from recollect.model.tree_attention import block_plan
+from recollect.model.tree_attention import tree_plan
 from recollect.model.visibility import check_relation, relation_to_cache, sees_all_before
 from recollect.prompt.branches import Branches
 from recollect.prompt.growth import attach, extend
@@ -75,6 +75,8 @@ class LanguageModel(nn.Module):
         Whether `append` and `score` compute the new tokens only; if not, they give the same answers without the saving.
     decoder
         Computes hidden states where no gradient is asked for; None means the backbone's own forward pass.
+    tuning_decoder
+        Computes hidden states where gradients are asked for; None means the backbone's own forward pass.
     cache_kind
         How new trunks keep their keys and values.
 
@@ -97,6 +99,7 @@ class LanguageModel(nn.Module):
         self.register_buffer("answers", torch.tensor(first, device=causal.device), persistent=False)
         self.span_limit = span_limit(causal.config.get_text_config())
         self.decoder: Decoder | None = None
+        self.tuning_decoder: CompactDecoder | None = None
         self.cache_kind: CacheKind = "as computed"
         self.pluggable = plug_attention(causal)
         require_tree_support(causal, self.answers)
@@ -141,15 +144,18 @@ class LanguageModel(nn.Module):
         """Compute the last hidden state at every slot."""
         embedded = self._embed(packed.tokens, packed.items, packed.features)
         slots = self._tensor(packed.slots.astype(np.int64))
-        decoder = None if torch.is_grad_enabled() or self.training else self._serving_decoder()
-        if decoder is not None:
-            positions, mask = self._reachable(packed.positions), self._tensor(packed.mask)
-            return decoder.encode(embedded, positions, mask=mask, slots=slots)
-        plan = block_plan(self.causal, packed.mask, added=self._added_mask) if self.pluggable else None
-        mask = self._added_mask(packed.mask)[:, None] if plan is None else None
-        hidden = self._body(embedded, packed.positions, mask=mask, plan=plan)
-        rows, tokens = slots.unbind(1)
-        return hidden[rows, tokens]
+        learning = torch.is_grad_enabled() or self.training
+        decoder = self.tuning_decoder if learning else self._serving_decoder()
+        dtype = self._score_type() if learning or decoder is None else decoder.dtype
+        added = partial(self._added_mask, dtype=dtype)
+        plan = tree_plan(self.causal, packed.mask, dtype=dtype, added=added) if self.pluggable else None
+        mask = None if plan is not None else added(packed.mask)[:, None]
+        if decoder is None:
+            hidden = self._body(embedded, packed.positions, mask=mask, plan=plan)
+            rows, tokens = slots.unbind(1)
+            return hidden[rows, tokens]
+        positions = self._reachable(packed.positions)
+        return decoder.encode(embedded, positions, plan=plan or MaskPlan(cast(Tensor, mask)), slots=slots)
 
     def _serving_decoder(self) -> Decoder | None:
         """Return what stands in for the backbone, except under autocast, which has a type of its own."""
@@ -352,9 +358,11 @@ class LanguageModel(nn.Module):
         )
         return cast(Tensor, output.last_hidden_state)
 
-    def _added_mask(self, seen: Bool[np.ndarray, "*B Q K"]) -> Float[Tensor, "*B Q K"]:
-        """Turn visibility into numbers that are added to attention scores, in the type of those scores."""
-        hidden, dtype = ~self._tensor(seen), self._score_type()
+    def _added_mask(
+        self, seen: Bool[np.ndarray, "*B Q K"], *, dtype: torch.dtype | None = None
+    ) -> Float[Tensor, "*B Q K"]:
+        """Turn visibility into numbers that are added to attention scores, in a type or that of those scores."""
+        hidden, dtype = ~self._tensor(seen), dtype or self._score_type()
         return torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill_(hidden, torch.finfo(dtype).min)
 
     def _score_type(self) -> torch.dtype:

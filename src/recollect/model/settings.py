@@ -61,6 +61,7 @@ class TuningSettings(BaseModel):
     queries and values of any family if empty). `rows` draws a nested few-shot set, row by row or user by user (0 takes
     all). `supervise` asks the last question of each prompt, or all of them; `blocks` is then how many events a prompt
     holds. `original` is the share of prompts whose history is the most recent one, where the recipe retrieves (ReiT).
+    `compile` tunes through compiled layers where all weights of a decoder of the Llama shape are tuned.
     The loss is the mean cross-entropy of the answers plus `within` times the mean pairwise loss inside each window,
     which asks a person's likes to stand above the same person's dislikes. Epochs are chosen on validation rows by log
     loss, or by `ranking`: one less the mean of AUC and UAUC.
@@ -95,4 +96,12 @@ class TuningSettings(BaseModel):
     selection_rows: int = Field(default=20_000, ge=0)
     precision: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = False
+    compile: bool = False
     checkpoint_seconds: float = Field(default=60.0, gt=0)
+
+    @model_validator(mode="after")
+    def _compiles(self) -> "TuningSettings":
+        if self.compile and (self.method == "lora" or self.gradient_checkpointing):
+            other = 'method = "lora"' if self.method == "lora" else "gradient_checkpointing = true"
+            raise ValueError(f"compile = true with {other}; leave one of the two out")
+        return self

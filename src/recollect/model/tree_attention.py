@@ -27,9 +27,11 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from recollect.model.attention import attend
+from recollect.model.attention import AttentionPlan, attend
+from recollect.model.native.attention import TilePlan
+from recollect.model.native.library import has_kernel
 
-__all__ = ["Block", "BlockPlan", "block_plan", "cut_blocks"]
+__all__ = ["Block", "BlockPlan", "block_plan", "cut_blocks", "drops_attention", "tree_plan"]
 
 _QUERIES: Final = 128  # of a block, at most: fewer skip more of the triangle, more make larger products
 _WORTH: Final = 0.75  # share of the scores above which leaving out the others does not pay
@@ -86,6 +88,33 @@ class BlockPlan:
         return torch.cat(rows)
 
 
+def tree_plan(
+    causal: PreTrainedModel,
+    mask: Bool[np.ndarray, "B T T"],
+    *,
+    dtype: torch.dtype,
+    added: Callable[[np.ndarray], Tensor],
+) -> AttentionPlan | None:
+    """Plan attention on tiles, by blocks, or return None where the dense mask does as well.
+
+    Parameters
+    ----------
+    causal
+        The model, whose attention can be plugged.
+    mask
+        Who sees whom, per row.
+    dtype
+        Type in which attention computes; tiles hold bfloat16.
+    added
+        Turns visibility into numbers that are added to scores.
+    """
+    if causal.device.type != "cpu" or (causal.training and drops_attention(causal.config)):
+        return None
+    if dtype == torch.bfloat16 and has_kernel():
+        return TilePlan.of(mask)
+    return block_plan(causal, mask, added=added)
+
+
 def block_plan(
     causal: PreTrainedModel, mask: Bool[np.ndarray, "B T T"], *, added: Callable[[np.ndarray], Tensor]
 ) -> BlockPlan | None:
@@ -100,10 +129,9 @@ def block_plan(
     added
         Turns visibility into numbers that are added to scores.
     """
-    config: Any = causal.config.get_text_config()
-    drops = causal.training and any(getattr(config, name, 0) for name in _DROPOUTS)  # which plans do not know
-    idle = torch.get_num_threads() > config.num_attention_heads  # one row keeps as many cores busy as it has heads
-    if drops or idle or causal.device.type != "cpu" or mask.shape[1] <= 2 * _QUERIES:
+    heads: int = causal.config.get_text_config().num_attention_heads
+    idle = torch.get_num_threads() > heads  # one row keeps as many cores busy as it has heads
+    if idle or mask.shape[1] <= 2 * _QUERIES:
         return None
     rows = [cut_blocks(row) for row in mask]
     if sum(len(block.queries) * len(block.keys) for blocks in rows for block in blocks) > _WORTH * mask.size:
@@ -111,6 +139,18 @@ def block_plan(
     return BlockPlan(
         [[_prepared(block, row, added) for block in blocks] for blocks, row in zip(rows, mask, strict=True)]
     )
+
+
+def drops_attention(config: Any) -> bool:
+    """Tell whether a model drops attention weights while it is tuned, which plans do not know.
+
+    Parameters
+    ----------
+    config
+        Of the model.
+    """
+    text = config.get_text_config()
+    return any(getattr(text, name, 0) for name in _DROPOUTS)
 
 
 def cut_blocks(mask: Bool[np.ndarray, "T T"], *, queries: int = _QUERIES) -> list[Block]:

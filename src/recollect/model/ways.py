@@ -6,7 +6,7 @@
 | compact | the compact decoder (`recollect.model.compact`) | yes |
 | compiled | the same, its layers compiled for the lengths asked for | yes |
 | compact-bfloat16, compiled-bfloat16 | the same in bfloat16 | no |
-| native-bfloat16 | our own kernel on AMX tiles (`recollect.model.native_decoder`) | no |
+| native-bfloat16 | our own kernel on AMX tiles (`recollect.model.native.decoder`) | no |
 | compact-int8 | the compact decoder with int8 weights | no |
 
 What it decides: a way that changes scores is never chosen by itself; of the others, one short measurement on the
@@ -32,15 +32,25 @@ from recollect.errors import ModelError, UsageError
 from recollect.model.adapters import merge_lora
 from recollect.model.cache import TrunkCache
 from recollect.model.compact import CompactDecoder
-from recollect.model.compiled import MANY, CompiledHalves
+from recollect.model.compiled import MANY, CompiledHalves, compiled_tree_halves
 from recollect.model.language_model import Decoder, LanguageModel
-from recollect.model.native import compiler
-from recollect.model.native_decoder import NativeDecoder, lacks_for_native
+from recollect.model.native.decoder import NativeDecoder, lacks_for_native
+from recollect.model.native.library import compiler
 from recollect.model.quantised import CACHE_KINDS, int8_is_possible
+from recollect.model.tree_attention import drops_attention
 from recollect.prompt.branches import Branches
 from recollect.prompt.tree import PromptTree, Segment, join_segments
 
-__all__ = ["AUTOMATIC", "WAYS", "available_ways", "bytes_per_token", "fastest_way", "measure_ways", "use_way"]
+__all__ = [
+    "AUTOMATIC",
+    "WAYS",
+    "available_ways",
+    "bytes_per_token",
+    "compile_for_tuning",
+    "fastest_way",
+    "measure_ways",
+    "use_way",
+]
 
 WAYS: Final = (
     *("stock", "compact", "compiled", "compact-bfloat16", "compiled-bfloat16", "native-bfloat16", "compact-int8"),
@@ -90,6 +100,31 @@ def use_way(model: LanguageModel, name: str, *, cache: str = "as computed", leng
     if isinstance(decoder, CompactDecoder) and isinstance(decoder.functions, CompiledHalves):
         trunk = model.append(TrunkCache.empty(), _random_trunk(np.zeros(2, np.int32)))
         decoder.functions.prepare(lengths, ask=lambda length: _ask_zeros(model, trunk, length))
+
+
+def compile_for_tuning(model: LanguageModel) -> None:
+    """Let a model tune through compiled layers: the same mathematics, the last layer at answer slots only.
+
+    Parameters
+    ----------
+    model
+        It is changed; its weights stay the backbone's own.
+
+    Raises
+    ------
+    ModelError
+        If this backbone, with its adapter if it has one, or this machine does not allow it.
+    """
+    decoder = CompactDecoder.of(model.causal) if model.pluggable else None
+    lacking = None if decoder is None else _lacking("compiled", model, decoder)
+    if decoder is None or lacking is not None or drops_attention(model.causal.config):
+        raise ModelError(
+            what="this model cannot be tuned through compiled layers",
+            got=lacking or f"{type(model.causal).__name__}, with adapters or dropout or not of the Llama shape",
+            expected="Llama, Qwen or Mistral, tuned in full without dropout of attention, and a C++ compiler",
+            do="set tuning.compile to false",
+        )
+    model.tuning_decoder = replace(decoder, tree_halves=compiled_tree_halves())
 
 
 def available_ways(model: LanguageModel) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from recollect.data.log import EventLog
 from recollect.data.splits import Split, rows_of_some_users, split_by_time
 from recollect.errors import DataError, UsageError
 from recollect.model.settings import NanoShape
+from recollect.model.ways import compile_for_tuning
 from recollect.progress import SILENT, Progress
 from recollect.prompt.prompter import Prompter
 from recollect.recipe import Recipe, dump_recipe, load_recipe
@@ -104,7 +105,7 @@ def tune(
         If the recipe asks for more rows than there are, tunes nothing of a model with random weights, or its batches
         cannot be shared evenly among the processes of a launcher.
     ModelError
-        If the backbone cannot be loaded or cannot show prompt trees.
+        If the backbone cannot be loaded, cannot show prompt trees, or cannot be compiled as asked.
     RecollectError
         If the run folder cannot be written, or the processes do not find each other.
     """
@@ -177,6 +178,17 @@ def _require_learning(recipe: Recipe) -> None:
 
 
 def _run_loop(task: Task, checkpoint: CheckpointFile, *, team: Team, progress: Progress) -> State:
+    """Tune to the end.
+
+    Raises
+    ------
+    ModelError
+        If the model cannot be compiled as asked.
+    RecollectError
+        If a checkpoint cannot be written.
+    """
+    if task.tuned.recipe.tuning.compile:
+        compile_for_tuning(task.tuned.language_model)
     judge = Judge(task.answerer, task.choosing).judge
     loop = TuningLoop(task.tuned, epochs=task.epochs, judge=judge, checkpoint=checkpoint, team=team)
     with torch.random.fork_rng(devices=[]):

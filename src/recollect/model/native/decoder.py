@@ -1,35 +1,33 @@
-"""The native decoder: branches through `amx.cpp`, all else through the compact decoder in bfloat16.
+"""The native decoder: branches and events through `branches.cpp`, all else through the compact decoder in bfloat16.
 
-What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query; the
-threads are ours and never torch's, since its own products keep settings of the tiles per thread. Weights are packed
-once, a trunk's keys and values in every query, which costs about a hundredth of it. Widths must be multiples of 32, as
-those of all published models are.
+What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query. Weights
+are packed once, a trunk's keys and values in every query, which costs about a hundredth of it. Widths must be multiples
+of 32, as those of all published models are.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, B rows, T tokens, S slots, D width,
 O outputs, I inputs, K key/value heads, P trunk tokens, E width of a head.
 """
 
-import functools
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from ctypes import c_void_p
-from itertools import pairwise
+from ctypes import c_int64, c_void_p
 from typing import Any, Final, Self
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
+from recollect.model.attention import AttentionPlan
 from recollect.model.cache import AppendPlan
 from recollect.model.compact import CompactDecoder
 from recollect.model.compact_layer import KeysAndValues, Layer, Linear
-from recollect.model.native import DecoderNumbers, LayerWeights, Query, lacks_tiles, load_kernel
+from recollect.model.native.library import DecoderNumbers, LayerWeights, Query, lacks_tiles, load_kernel
 
 __all__ = ["NativeDecoder", "lacks_for_native"]
 
 _STEP: Final = 32  # numbers of a tile's row
 _TOGETHER: Final = 384  # tokens that a thread takes through the layers at once: their states stay in its cache
+_EVENT_TOKENS: Final = 128  # up to which one thread appends faster than all threads do product by product
 _CHUNK_TOKENS: Final = 16_384  # branch tokens of one call
 _PRODUCTS: Final = ("query", "key", "value", "out", "gate", "up", "down")
 
@@ -53,7 +51,7 @@ def lacks_for_native(decoder: CompactDecoder) -> str | None:
 
 
 class NativeDecoder:
-    """Compute hidden states in bfloat16, those of branches by the native kernel. Make one with `NativeDecoder.of`.
+    """Compute hidden states in bfloat16, those of branches and events by the kernel. Make one with `NativeDecoder.of`.
 
     Parameters
     ----------
@@ -112,19 +110,35 @@ class NativeDecoder:
         return max(1, _CHUNK_TOKENS // length)
 
     def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
-        """Write the keys and values of new trunk tokens, as `CompactDecoder.append`."""
-        self.compact.append(embedded, positions, plan=plan)
+        """Write the keys and values of new trunk tokens, as `CompactDecoder.append`; a few of them by the kernel.
+
+        Parameters
+        ----------
+        embedded, positions, plan
+            As in `CompactDecoder.append`.
+        """
+        count = embedded.shape[1]
+        if plan.mask is not None or not plan.after or plan.store.kind == "int8" or count > _EVENT_TOKENS:
+            self.compact.append(embedded, positions, plan=plan)
+            return
+        kept = [plan.store.read(number, plan.after) for number in range(len(self.compact.layers))]
+        trunk = _Trunk([(keys.to(self.dtype), values.to(self.dtype)) for keys, values in kept])
+        shape = (2, len(kept), 1, kept[0][0].shape[1], count, self.compact.shape.width)
+        keys, values = torch.empty(shape, dtype=self.dtype)
+        self._ask(embedded, positions, trunk=trunk, ends=[1], new_keys=keys.data_ptr(), new_values=values.data_ptr())
+        for number in range(len(kept)):
+            plan.store.write(number, keys[number], values[number], after=plan.after)
 
     def encode(
         self,
         embedded: Float[Tensor, "B T D"],
         positions: Int64[Tensor, "#B T"],
         *,
-        mask: Bool[Tensor, "B T T"],
+        plan: AttentionPlan,
         slots: Int64[Tensor, "S 2"],
     ) -> Float[Tensor, "S D"]:
         """Compute the last hidden states at the slots of packed trees, as `CompactDecoder.encode`."""
-        return self.compact.encode(embedded, positions, mask=mask, slots=slots)
+        return self.compact.encode(embedded, positions, plan=plan, slots=slots)
 
     def read(
         self,
@@ -142,31 +156,57 @@ class NativeDecoder:
             As in `CompactDecoder.read`; no more places than tokens.
         """
         count, length = embedded.shape[:2]
+        asked = places.contiguous()
+        out = torch.empty((*asked.shape, embedded.shape[2]))
+        ends = _share_ends(count, length, threads=torch.get_num_threads())
+        more = {"asks": asked.shape[1], "places": asked.data_ptr(), "out": out.data_ptr()}
+        self._ask(embedded, positions, trunk=_Trunk(trunk), ends=ends, **more)
+        return out
+
+    def _ask(self, embedded: Tensor, positions: Tensor, *, trunk: "_Trunk", ends: Sequence[int], **more: int) -> None:
+        """Call the kernel."""
         states = embedded.float().contiguous()
         cosines, sines = (one.float().contiguous() for one in self.compact.rotary(states, positions))
-        asked, out = places.contiguous(), states.new_empty((count, places.shape[1], states.shape[2]))
-        packed = _PackedTrunk(trunk)
         query = Query(
-            length=length,
-            asks=places.shape[1],
-            trunk=packed.length,
+            threads=torch.get_num_threads(),
+            shares=len(ends),
+            length=embedded.shape[1],
             turned=len(cosines),
             embedded=states.data_ptr(),
             cosines=cosines.data_ptr(),
             sines=sines.data_ptr(),
-            places=asked.data_ptr(),
-            keys=packed.keys,
-            values=packed.values,
-            out=out.data_ptr(),
+            ends=(c_int64 * len(ends))(*ends),
+            **trunk.named,
+            **more,
         )
-        kernel, numbers = load_kernel(), self._numbers
-        shares = _shares(count, length, threads=torch.get_num_threads())
+        load_kernel().read_branches(self._numbers, query)
 
-        def read(share: range) -> None:
-            kernel.read_branches(numbers, query, share.start, len(share))
 
-        list(_threads().map(read, shares))
-        return out
+class _Trunk:
+    """Point at the keys and values of a trunk, and at room for them as tiles want them.
+
+    Attributes
+    ----------
+    named
+        Fields of a query.
+    """
+
+    def __init__(self, trunk: Sequence[KeysAndValues]) -> None:
+        self.named: dict[str, Any] = {}
+        if trunk:
+            self._keys, self._values = (_evenly([layer[kind] for layer in trunk]) for kind in (0, 1))
+            _, heads, tokens, width = self._keys[0].shape
+            rounded = -(-tokens // _STEP) * _STEP
+            self._room = self._keys[0].new_empty((2, len(trunk), heads, rounded, width))
+            self.named = {
+                "trunk": tokens,
+                "keys": _pointers(self._keys),
+                "values": _pointers(self._values),
+                "key_steps": self._keys[0].stride()[1:3],
+                "value_steps": self._values[0].stride()[1:3],
+                "packed_keys": self._room[0].data_ptr(),
+                "packed_values": self._room[1].data_ptr(),
+            }
 
 
 class _Packing:
@@ -202,46 +242,22 @@ class _Packing:
         return self._kept[-1].data_ptr()
 
 
-class _PackedTrunk:
-    """Pack the keys and values of a trunk for one query.
-
-    Attributes
-    ----------
-    length
-        Tokens.
-    keys, values
-        Pointers, one per layer.
-    """
-
-    def __init__(self, trunk: Sequence[KeysAndValues]) -> None:
-        self.length = trunk[0][0].shape[2] if trunk else 0
-        shape = (2, len(trunk), *(trunk[0][0].shape[1:] if trunk else (0, 0, 0)))
-        room = torch.zeros((*shape[:3], -(-self.length // _STEP) * _STEP, shape[4]), dtype=torch.bfloat16)
-        self._room, self._trunk = room, trunk
-        self.keys, self.values = ((c_void_p * len(trunk))(*(part.data_ptr() for part in kind)) for kind in room)
-        list(_threads().map(self._pack, range(len(trunk))))
-
-    def _pack(self, layer: int) -> None:
-        """Pack one layer: keys are columns of numbers, values are rows."""
-        kernel, width = load_kernel(), self._room.shape[-1]
-        keys, values = (part[0] if part.stride(3) == 1 else part[0].contiguous() for part in self._trunk[layer])
-        for head, (key, value) in enumerate(zip(keys, values, strict=True)):
-            to_keys, to_values = (part.data_ptr() for part in self._room[:, layer, head])
-            kernel.pack_columns(key.data_ptr(), self.length, width, key.stride(0), to_keys)
-            kernel.pack_rows(value.data_ptr(), width, self.length, value.stride(0), to_values)
-
-
 def _outputs(product: Any) -> int:
     return len(product.weight)
 
 
-def _shares(count: int, length: int, *, threads: int) -> list[range]:
+def _evenly(layers: list[Tensor]) -> list[Tensor]:
+    """Return keys or values whose heads and tokens lie as far apart in every layer, numbers side by side."""
+    if len({one.stride() for one in layers}) <= 1 and all(one.stride(3) == 1 for one in layers):
+        return layers
+    return [one.clone(memory_format=torch.contiguous_format) for one in layers]
+
+
+def _pointers(states: Sequence[Tensor]) -> Any:
+    return (c_void_p * len(states))(*(one.data_ptr() for one in states))
+
+
+def _share_ends(count: int, length: int, *, threads: int) -> list[int]:
     """Cut branches into shares of about the same size, as many for each thread, small enough for its cache."""
     rounds = max(1, -(-count * length // (threads * _TOGETHER)))
-    ends: list[int] = np.linspace(0, count, 1 + min(count, threads * rounds)).round().astype(int).tolist()
-    return [range(start, end) for start, end in pairwise(ends)]
-
-
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(torch.get_num_threads(), thread_name_prefix="recollect-native")
+    return np.linspace(0, count, 1 + min(count, threads * rounds)).round().astype(int)[1:].tolist()

@@ -1,155 +1,22 @@
 // Branches behind a trunk, through all layers of a decoder of the Llama shape, in bfloat16 on AMX tiles.
 //
-// What it is: `read_branches`, which one thread calls for some branches of a query, and `pack`, which lays a matrix out
-// as tiles want it. What it decides: a thread keeps its branches to itself from the first layer to the last, so states
-// stay in its cache and no thread waits for another. States between layers are float32, what enters a product is
-// bfloat16, every sum is float32. Attention to trunk and own tokens is one softmax with a running maximum; weights
-// after the exponential are bfloat16. Nothing here knows a family: norms of queries and keys and biases may be missing.
+// What it is: `read_branches`, and `pack_columns`, which lays weights out for tiles. What it decides: a thread keeps its
+// share of the branches to itself from the first layer to the last, so states stay in its cache and no thread waits for
+// another. States between layers are float32, what enters a product is bfloat16, every sum is float32. Attention to
+// trunk and own tokens is one softmax with a running maximum; weights after the exponential are bfloat16. Nothing here
+// knows a family: norms of queries and keys and biases may be missing.
 //
-// Tiles: a left tile holds 16 rows of 32 numbers, a right tile 32 numbers of 16 columns in pairs, a sum 16 x 16.
-// A packed matrix of N columns and K numbers each is N/32 panels of K/32 steps of two right tiles.
-//
-// Letters: B branches, L tokens of a branch, N tokens of each that ask, T = B L, D width, H heads, K key/value heads,
-// G = H / K, E width of a head, F width of the feed-forward part, P trunk tokens.
+// Letters: L tokens of a branch, N tokens of each that ask, D width, H heads, K key/value heads, E width of a head,
+// P trunk tokens.
 
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <cstdlib>
-#include <cstring>
-#include <limits>
-#include <memory>
-
-using bf16 = uint16_t;
+#include "softmax.h"
 
 namespace {
 
-constexpr int64_t kBlock = 32;    // rows and columns of a block of sums
-constexpr int64_t kTile = 16 * 32;  // numbers of a right tile
-constexpr int64_t kSteps = 16;    // of a panel that meets all rows: 32 kilobytes
-constexpr int64_t kKeys = 256;    // keys whose scores are held at once
-constexpr float kLog2E = 1.44269504f;
-constexpr float kNone = -std::numeric_limits<float>::infinity();
-
-int64_t padded(int64_t count) { return (count + kBlock - 1) / kBlock * kBlock; }
-
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-template <typename T>
-using Memory = std::unique_ptr<T[], Free>;
-
-template <typename T>
-Memory<T> zeros(int64_t count) {
-  const size_t bytes = (count * sizeof(T) + 63) / 64 * 64;
-  auto* memory = static_cast<T*>(std::aligned_alloc(64, bytes));
-  std::memset(memory, 0, bytes);
-  return Memory<T>(memory);
-}
-
-__m512 exp2_of(__m512 x) {  // to 2e-7 of its size; polynomial of 2^f for f in [-1/2, 1/2]
-  const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-  const __m512 f = _mm512_sub_ps(x, whole);
-  __m512 sum = _mm512_set1_ps(1.3333558e-3f);
-  for (const float factor : {9.6181291e-3f, 5.5504109e-2f, 2.4022651e-1f, 6.9314718e-1f, 1.0f})
-    sum = _mm512_fmadd_ps(sum, f, _mm512_set1_ps(factor));
-  return _mm512_scalef_ps(sum, whole);
-}
-
-void store_narrow(bf16* to, __m512 x) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), (__m256i)_mm512_cvtneps_pbh(x));
-}
-
-// Where number k of column n stands in a packed matrix of `steps` steps.
-int64_t place(int64_t n, int64_t k, int64_t steps) {
-  return ((n / 32 * steps + k / 32) * 2 + n % 32 / 16) * kTile + k % 32 / 2 * 32 + n % 16 * 2 + k % 2;
-}
-
-// Put column n of a matrix whose columns lie in one piece; `numbers` is even.
-void put_column(bf16* to, int64_t n, const bf16* column, int64_t numbers, int64_t steps) {
-  for (int64_t k = 0; k < numbers; k += 2) std::memcpy(to + place(n, k, steps), column + k, 2 * sizeof(bf16));
-}
-
-// Put numbers k and k + 1 (k is even) of all columns, a multiple of 16.
-void put_pair(bf16* to, int64_t k, const bf16* even, const bf16* odd, int64_t columns, int64_t steps) {
-  for (int64_t n = 0; n < columns; n += 16) {
-    const auto wide = [n](const bf16* from) {
-      return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + n)));
-    };
-    _mm512_storeu_si512(to + place(n, k, steps), _mm512_or_si512(wide(even), _mm512_slli_epi32(wide(odd), 16)));
-  }
-}
-
-struct alignas(64) Tiles {
-  uint8_t palette = 1, start = 0, reserved[14] = {};
-  uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-
-// Compilers do not know which memory tiles read and write.
-void settle() { asm volatile("" ::: "memory"); }
-
-void configure_tiles() {
-  const Tiles tiles;
-  asm volatile("" ::"r"(&tiles) : "memory");
-  _tile_loadconfig(&tiles);
-}
-
-// Add `rows` x 32 products of `steps` steps: sums in tiles 0 to 3, left rows in 4 and 5, right columns in 6 and 7.
-template <bool kTwo, bool kAdd>
-void multiply(const bf16* left, int64_t left_row, const bf16* right, int64_t steps, float* sums, int64_t sums_row) {
-  const int64_t bytes = 2 * left_row, out = 4 * sums_row;
-  settle();
-  if (kAdd) {
-    _tile_loadd(0, sums, out);
-    _tile_loadd(1, sums + 16, out);
-    if (kTwo) {
-      _tile_loadd(2, sums + 16 * sums_row, out);
-      _tile_loadd(3, sums + 16 * sums_row + 16, out);
-    }
-  } else {
-    _tile_zero(0);
-    _tile_zero(1);
-    if (kTwo) {
-      _tile_zero(2);
-      _tile_zero(3);
-    }
-  }
-  for (int64_t step = 0; step < steps; ++step) {
-    _tile_loadd(6, right, 64);
-    _tile_loadd(4, left, bytes);
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(7, right + kTile, 64);
-    _tile_dpbf16ps(1, 4, 7);
-    if (kTwo) {
-      _tile_loadd(5, left + 16 * left_row, bytes);
-      _tile_dpbf16ps(2, 5, 6);
-      _tile_dpbf16ps(3, 5, 7);
-    }
-    left += 32;
-    right += 2 * kTile;
-  }
-  _tile_stored(0, sums, out);
-  _tile_stored(1, sums + 16, out);
-  if (kTwo) {
-    _tile_stored(2, sums + 16 * sums_row, out);
-    _tile_stored(3, sums + 16 * sums_row + 16, out);
-  }
-  settle();
-}
-
-template <bool kAdd>
-void multiply_rows(int64_t rows, const bf16* left, int64_t left_row, const bf16* right, int64_t steps, float* sums,
-                   int64_t sums_row) {
-  if (rows > 16)
-    multiply<true, kAdd>(left, left_row, right, steps, sums, sums_row);
-  else
-    multiply<false, kAdd>(left, left_row, right, steps, sums, sums_row);
-}
+constexpr int64_t kSteps = 16;  // of a panel that meets all rows: 32 kilobytes
 
 // Multiply all rows by `columns` columns of a packed matrix. One panel of the matrix, or as much of it as stays in a
 // core's first cache, meets all rows before the next one.
@@ -222,12 +89,16 @@ struct Decoder {
   const float* norm;
 };
 
-// `keys` and `values` of each layer are the trunk's: K packed matrices of P columns, and K of E columns.
+// Share i of the branches ends at `ends[i]`. `keys` and `values` of each layer are the trunk's, K x P x E, whose heads and
+// tokens lie `*_steps` apart; `packed_*` is room for them as tiles want them, layers x K x P (to the next 32) x E. Where
+// `new_keys` is given, the one branch is an event: its keys and values are wanted, layers x K x L x E, and no states.
 struct Query {
-  int64_t length, asks, trunk, turned;
+  int64_t threads, shares, length, asks, trunk, turned;
   const float *embedded, *cosines, *sines;
-  const int64_t* places;
+  const int64_t *places, *ends;
   const bf16 *const *keys, *const *values;
+  int64_t key_steps[2], value_steps[2];
+  bf16 *packed_keys, *packed_values, *new_keys, *new_values;
   float* out;
 };
 
@@ -242,7 +113,7 @@ class Reader {
       : d_(decoder), q_(query), first_(first), count_(count), tokens_(count * query.length),
         group_(decoder.heads / decoder.shared), steps_(decoder.width / 32), head_steps_(decoder.head_width / 32),
         key_steps_(padded(tokens_) / 32), row_(decoder.width + 32), feed_row_(decoder.feed + 32),
-        attended_row_(decoder.heads * decoder.head_width + 32) {
+        attended_row_(decoder.heads * decoder.head_width + 32), softmax_(decoder.head_width, decoder.scaling) {
     const int64_t most = padded(tokens_), E = d_.head_width;
     states_ = zeros<float>(most * d_.width);
     normed_ = zeros<bf16>(most * row_);
@@ -253,15 +124,13 @@ class Reader {
     attended_ = zeros<bf16>(most * attended_row_);
     feed_ = zeros<bf16>(most * feed_row_);
     sums_ = zeros<float>(most * std::max<int64_t>(E, 2 * kBlock));
-    scores_ = zeros<float>(kBlock * kKeys);
-    weights_ = zeros<bf16>(kBlock * (kKeys + 32));
-    outputs_ = zeros<float>(kBlock * E);
     narrowed_ = zeros<bf16>(2 * E);
     std::memcpy(states_.get(), q_.embedded + first * q_.length * d_.width, tokens_ * d_.width * sizeof(float));
   }
 
   void run() {
     for (int64_t number = 0; number < d_.layers; ++number) layer(number, number + 1 == d_.layers);
+    if (q_.new_keys) return;
     for (int64_t row = 0; row < count_ * q_.asks; ++row) {
       float* out = q_.out + (first_ * q_.asks + row) * d_.width;
       normalise(states_.get() + row * d_.width, d_.norm, d_.width, d_.epsilon,
@@ -284,8 +153,9 @@ class Reader {
     const Layer& w = d_.layer[number];
     const int64_t asks = last ? q_.asks : q_.length;
     normalise_rows(w.before_attention, normed_.get(), tokens_);
-    project_keys(w);
-    project_values(w);
+    project_keys(w, number);
+    project_values(w, number);
+    if (last && q_.new_keys) return;
     const bf16* asking = normed_.get();
     if (last) {
       keep_asked();
@@ -344,7 +214,7 @@ class Reader {
     }
   }
 
-  void project_keys(const Layer& w) {
+  void project_keys(const Layer& w, int64_t number) {
     const int64_t E = d_.head_width;
     for (int64_t head = 0; head < d_.shared; ++head) {
       bf16* to = keys_.get() + head * padded(tokens_) * E;
@@ -355,11 +225,12 @@ class Reader {
         finish_head(x, bias, w.key_norm, row / q_.length, row % q_.length);
         narrow(x, E);
         put_column(to, row, narrowed_.get(), E, head_steps_);
+        tell(q_.new_keys, number, head, row, narrowed_.get());
       }
     }
   }
 
-  void project_values(const Layer& w) {
+  void project_values(const Layer& w, int64_t number) {
     const int64_t E = d_.head_width;
     for (int64_t head = 0; head < d_.shared; ++head) {
       bf16* to = values_.get() + head * padded(tokens_) * E;
@@ -368,9 +239,16 @@ class Reader {
       for (int64_t row = 0; row < tokens_; ++row) {
         add_bias(sums_.get() + row * E, bias, E);
         narrow(sums_.get() + row * E, E, row % 2);
+        tell(q_.new_values, number, head, row, narrowed_.get() + row % 2 * E);
         if (row % 2 || row + 1 == tokens_) put_pair(to, row / 2 * 2, narrowed_.get(), narrowed_.get() + E, E, key_steps_);
       }
     }
+  }
+
+  // Write the keys or values of an event's token where they are wanted.
+  void tell(bf16* to, int64_t number, int64_t head, int64_t token, const bf16* numbers) {
+    const int64_t E = d_.head_width;
+    if (to) std::copy_n(numbers, E, to + ((number * d_.shared + head) * q_.length + token) * E);
   }
 
   void narrow(const float* x, int64_t width, int64_t row = 0) {
@@ -410,103 +288,68 @@ class Reader {
 
   // Attend the rows (branch, head of the group, asking token) of one key/value head, 32 at a time.
   void attend(int64_t number, int64_t head, int64_t asks, bool last) {
-    const int64_t E = d_.head_width, rows = count_ * group_ * asks;
+    const int64_t E = d_.head_width, rows = count_ * group_ * asks, trunk = padded(q_.trunk), own = padded(tokens_);
     const bf16* queries = queries_.get() + head * padded(tokens_ * group_) * E;
-    const bf16* trunk_keys = q_.trunk ? q_.keys[number] + head * padded(q_.trunk) * E : nullptr;
-    const bf16* trunk_values = q_.trunk ? q_.values[number] + head * padded(q_.trunk) * E : nullptr;
-    const bf16* own_keys = keys_.get() + head * padded(tokens_) * E;
-    const bf16* own_values = values_.get() + head * padded(tokens_) * E;
     for (int64_t row = 0; row < rows; row += kBlock) {
-      begin(std::min(kBlock, rows - row));
-      for (int64_t one = 0; one < some_; ++one) from_[one] = 0, until_[one] = q_.trunk;
-      see(queries + row * E, trunk_keys, trunk_values, 0, q_.trunk, padded(q_.trunk) / 32);
-      for (int64_t one = 0; one < some_; ++one) {
+      const int64_t some = std::min(kBlock, rows - row);
+      softmax_.begin(some);
+      for (int64_t one = 0; one < some; ++one) from_[one] = 0, until_[one] = q_.trunk;
+      const int64_t at = (number * d_.shared + head) * trunk * E;
+      if (trunk) see(queries + row * E, q_.packed_keys + at, q_.packed_values + at, some, trunk / 32);
+      for (int64_t one = 0; one < some; ++one) {
         const int64_t branch = (row + one) / (group_ * asks);
         from_[one] = branch * q_.length;
         until_[one] = from_[one] + asked(branch, (row + one) % asks, last) + 1;
       }
-      see(queries + row * E, own_keys, own_values, from_[0] / kBlock * kBlock, until_of_all(), key_steps_);
-      for (int64_t one = 0; one < some_; ++one) {
+      see(queries + row * E, keys_.get() + head * own * E, values_.get() + head * own * E, some, own / 32);
+      for (int64_t one = 0; one < some; ++one) {
         const int64_t branch = (row + one) / (group_ * asks), place = (row + one) / asks % group_;
-        bf16* out = attended_.get() + (branch * asks + (row + one) % asks) * attended_row_ + (head * group_ + place) * E;
-        const __m512 factor = _mm512_set1_ps(1.0f / totals_[one]);
-        for (int64_t i = 0; i < E; i += 16)
-          store_narrow(out + i, _mm512_mul_ps(_mm512_loadu_ps(outputs_.get() + one * E + i), factor));
+        const int64_t token = branch * asks + (row + one) % asks;
+        softmax_.finish(one, attended_.get() + token * attended_row_ + (head * group_ + place) * E);
       }
     }
   }
 
-  void begin(int64_t some) {
-    some_ = some;
-    std::fill_n(highest_, kBlock, kNone);
-    std::fill_n(totals_, kBlock, 0.0f);
-    std::fill_n(outputs_.get(), kBlock * d_.head_width, 0.0f);
-  }
-
-  int64_t until_of_all() const { return *std::max_element(until_, until_ + some_); }
-
-  // Add the keys `first` (a multiple of 32) to `end` to the softmax; row i sees those in [from_[i], until_[i]).
-  void see(const bf16* queries, const bf16* keys, const bf16* values, int64_t first, int64_t end, int64_t steps) {
-    const int64_t E = d_.head_width, weights_row = kKeys + 32;
-    for (int64_t start = first; start < end; start += kKeys) {
-      const int64_t width = padded(std::min(kKeys, end - start));
-      for (int64_t key = 0; key < width; key += kBlock)
-        multiply_rows<false>(some_, queries, E, keys + (start + key) * E, head_steps_, scores_.get() + key, kKeys);
-      for (int64_t one = 0; one < some_; ++one)
-        weigh(one, std::max(from_[one] - start, int64_t{0}), std::min(until_[one] - start, width), width,
-              scores_.get() + one * kKeys, weights_.get() + one * weights_row);
-      for (int64_t column = 0; column < E; column += kBlock)
-        multiply_rows<true>(some_, weights_.get(), weights_row,
-                            values + (column / 32 * steps + start / 32) * 2 * kTile, width / 32,
-                            outputs_.get() + column, E);
+  // Let row i see the keys in [from_[i], until_[i]); both ascend with i as far as branches go.
+  void see(const bf16* queries, const bf16* keys, const bf16* values, int64_t rows, int64_t steps) {
+    const int64_t E = d_.head_width, last = (*std::max_element(until_, until_ + rows) + kBlock - 1) / kBlock;
+    for (int64_t first = from_[0] / kBlock; first < last; first += kBlocks) {
+      const int64_t blocks = std::min(kBlocks, last - first);
+      Words words;
+      for (int64_t row = 0; row < rows; ++row)
+        for (int64_t block = 0; block < blocks; ++block) {
+          const int64_t start = (first + block) * kBlock;
+          const int64_t low = std::clamp<int64_t>(from_[row] - start, 0, kBlock);
+          const int64_t high = std::clamp<int64_t>(until_[row] - start, low, kBlock);
+          words[row][block] = static_cast<uint32_t>((uint64_t{1} << high) - (uint64_t{1} << low));
+        }
+      softmax_.see(queries, E, keys + first * kBlock * E, values + first * 2 * kTile, steps, blocks, words);
     }
-  }
-
-  // Turn the scores [from, until) of a row into weights below its running maximum, all others into 0.
-  void weigh(int64_t one, int64_t from, int64_t until, int64_t width, const float* scores, bf16* weights) {
-    const __m512 none = _mm512_set1_ps(kNone), scale = _mm512_set1_ps(d_.scaling * kLog2E);
-    const auto kept = [&](int64_t i) {
-      const int64_t low = std::clamp<int64_t>(from - i, 0, 16), high = std::clamp<int64_t>(until - i, 0, 16);
-      return static_cast<__mmask16>(((1u << high) - 1) & ~((1u << low) - 1));
-    };
-    if (until <= from) {
-      std::memset(weights, 0, width * sizeof(bf16));
-      return;
-    }
-    const bool whole = from == 0 && until == width;
-    __m512 most = none;
-    for (int64_t i = 0; i < width; i += 16) {
-      const __m512 x = _mm512_loadu_ps(scores + i);
-      most = _mm512_max_ps(most, whole ? x : _mm512_mask_mov_ps(none, kept(i), x));
-    }
-    const float highest = std::max(highest_[one], _mm512_reduce_max_ps(most) * d_.scaling * kLog2E);
-    if (highest > highest_[one]) {
-      const float factor = std::exp2(highest_[one] - highest);
-      highest_[one] = highest;
-      totals_[one] *= factor;
-      float* outputs = outputs_.get() + one * d_.head_width;
-      for (int64_t i = 0; i < d_.head_width; i += 16)
-        _mm512_storeu_ps(outputs + i, _mm512_mul_ps(_mm512_loadu_ps(outputs + i), _mm512_set1_ps(factor)));
-    }
-    const __m512 below = _mm512_set1_ps(highest);
-    __m512 total = _mm512_setzero_ps();
-    for (int64_t i = 0; i < width; i += 16) {
-      __m512 x = exp2_of(_mm512_fmsub_ps(_mm512_loadu_ps(scores + i), scale, below));
-      if (!whole) x = _mm512_maskz_mov_ps(kept(i), x);
-      total = _mm512_add_ps(total, x);
-      store_narrow(weights + i, x);
-    }
-    totals_[one] += _mm512_reduce_add_ps(total);
   }
 
   const Decoder& d_;
   const Query& q_;
   const int64_t first_, count_, tokens_, group_, steps_, head_steps_, key_steps_, row_, feed_row_, attended_row_;
-  Memory<float> states_, sums_, scores_, outputs_;
-  Memory<bf16> normed_, asking_, queries_, keys_, values_, attended_, feed_, weights_, narrowed_;
-  int64_t some_ = 0, from_[kBlock] = {}, until_[kBlock] = {};
-  float highest_[kBlock], totals_[kBlock];
+  RunningSoftmax softmax_;
+  Memory<float> states_, sums_;
+  Memory<bf16> normed_, asking_, queries_, keys_, values_, attended_, feed_, narrowed_;
+  int64_t from_[kBlock] = {}, until_[kBlock] = {};
 };
+
+// Pack the trunk's keys and values of one head; what is missing of the last step is zero.
+void pack_head(const Decoder& decoder, const Query& query, int64_t layer, int64_t head) {
+  const int64_t E = decoder.head_width, room = padded(query.trunk);
+  const int64_t at = (layer * decoder.shared + head) * room * E;
+  const bf16* keys = query.keys[layer] + head * query.key_steps[0];
+  const bf16* values = query.values[layer] + head * query.value_steps[0];
+  const auto none = zeros<bf16>(E);
+  put_columns(query.packed_keys + at, keys, query.trunk, E, query.key_steps[1]);
+  const auto value = [&](int64_t token) {
+    return token < query.trunk ? values + token * query.value_steps[1] : none.get();
+  };
+  for (int64_t token = 0; token < room; token += 2)
+    put_pair(query.packed_values + at, token, value(token), value(token + 1), E, room / 32);
+}
 
 }  // namespace
 
@@ -520,23 +363,23 @@ int request_tiles() {
 
 // Pack a matrix of `columns` columns, each in one piece of `numbers` numbers; neighbours are `distance` apart.
 void pack_columns(const bf16* from, int64_t columns, int64_t numbers, int64_t distance, bf16* to) {
-  for (int64_t n = 0; n < columns; ++n) put_column(to, n, from + n * distance, numbers, padded(numbers) / 32);
+  put_columns(to, from, columns, numbers, distance);
 }
 
-// Pack the matrix whose rows lie in one piece each: number k of all columns at `from` + k * `distance`.
-void pack_rows(const bf16* from, int64_t columns, int64_t numbers, int64_t distance, bf16* to) {
-  const auto none = zeros<bf16>(columns);
-  for (int64_t k = 0; k < numbers; k += 2) {
-    const bf16* even = from + k * distance;
-    put_pair(to, k, even, k + 1 < numbers ? even + distance : none.get(), columns, padded(numbers) / 32);
+// Compute the last hidden states that branches are asked for. All widths are multiples of 32.
+void read_branches(const Decoder* decoder, const Query* query) {
+#pragma omp parallel num_threads(query->threads)
+  {
+    const TileScope scope;
+#pragma omp for
+    for (int64_t one = 0; one < (query->trunk ? decoder->layers * decoder->shared : 0); ++one)
+      pack_head(*decoder, *query, one / decoder->shared, one % decoder->shared);
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t one = 0; one < query->shares; ++one) {
+      const int64_t first = one ? query->ends[one - 1] : 0;
+      Reader(*decoder, *query, first, query->ends[one] - first).run();
+    }
   }
-}
-
-// Compute the last hidden states that `count` branches from `first` on are asked for. Widths are multiples of 32.
-void read_branches(const Decoder* decoder, const Query* query, int64_t first, int64_t count) {
-  configure_tiles();
-  Reader(*decoder, *query, first, count).run();
-  _tile_release();
 }
 
 }  // extern "C"

@@ -1,8 +1,9 @@
-"""The native kernel: `amx.cpp`, compiled once for this machine, kept on disk, and called without a copy.
+"""The native library: the C++ files of this folder, compiled once for this machine and kept on disk.
 
 What it decides: it is offered on Linux processors with AMX tiles and bfloat16 vectors where a C++ compiler is at hand;
-the library lies in the user's cache folder under the digest of its source, its flags and its compiler, is written aside
-and then renamed, and is never built in a request, since `recollect.model.ways` builds it when the way is chosen.
+the library lies in the user's cache folder under the digest of its sources, flags and compiler, is written aside and
+then renamed, and is never built in a request, since `recollect.model.ways` builds it when the way is chosen. It runs in
+the OpenMP threads of torch, so that no thread waits for work on a core that another one needs.
 """
 
 import ctypes
@@ -21,11 +22,22 @@ import torch
 
 from recollect.errors import ModelError
 
-__all__ = ["DecoderNumbers", "Kernel", "LayerWeights", "Query", "compiler", "lacks_tiles", "load_kernel"]
+__all__ = [
+    "DecoderNumbers",
+    "Kernel",
+    "LayerWeights",
+    "Query",
+    "Trees",
+    "compiler",
+    "has_kernel",
+    "lacks_tiles",
+    "load_kernel",
+]
 
-_SOURCE: Final = Path(__file__).with_name("amx.cpp")
+_SOURCES: Final = sorted(Path(__file__).parent.glob("*.cpp"))
+_READ: Final = [*sorted(Path(__file__).parent.glob("*.h")), *_SOURCES]
 _FLAGS: Final = (
-    *("-O3", "-std=c++17", "-fPIC", "-shared", "-mavx2", "-mfma"),
+    *("-O3", "-std=c++17", "-fPIC", "-shared", "-fopenmp", "-mavx2", "-mfma"),
     *("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512bf16", "-mamx-tile", "-mamx-bf16"),
 )
 
@@ -36,11 +48,11 @@ _UNBUILT: Final = {
 }
 
 Kernel = Any
-"""The library: `pack_columns`, `pack_rows` and `read_branches` of `amx.cpp`."""
+"""The library: `pack_columns`, `read_branches`, `attend_trees`, `derive_trees`."""
 
 
 class LayerWeights(Structure):
-    """Point at the weights of one layer: `Layer` of `amx.cpp`."""
+    """Point at the weights of one layer: `Layer` of `branches.cpp`."""
 
     _fields_: ClassVar[Any] = [
         (name, c_void_p)
@@ -53,7 +65,7 @@ class LayerWeights(Structure):
 
 
 class DecoderNumbers(Structure):
-    """Hold the sizes of a decoder and point at its layers: `Decoder` of `amx.cpp`."""
+    """Hold the sizes of a decoder and point at its layers: `Decoder` of `branches.cpp`."""
 
     _fields_: ClassVar[Any] = [
         *((name, c_int64) for name in ("layers", "width", "heads", "shared", "head_width", "feed")),
@@ -64,13 +76,27 @@ class DecoderNumbers(Structure):
 
 
 class Query(Structure):
-    """Point at what is asked: `Query` of `amx.cpp`."""
+    """Point at what is asked: `Query` of `branches.cpp`."""
 
     _fields_: ClassVar[Any] = [
-        *((name, c_int64) for name in ("length", "asks", "trunk", "turned")),
+        *((name, c_int64) for name in ("threads", "shares", "length", "asks", "trunk", "turned")),
         *((name, c_void_p) for name in ("embedded", "cosines", "sines", "places")),
+        ("ends", POINTER(c_int64)),
         *((name, POINTER(c_void_p)) for name in ("keys", "values")),
-        ("out", c_void_p),
+        *((name, c_int64 * 2) for name in ("key_steps", "value_steps")),
+        *((name, c_void_p) for name in ("packed_keys", "packed_values", "new_keys", "new_values", "out")),
+    ]
+
+
+class Trees(Structure):
+    """Point at the queries, keys and values of packed trees, and at what sees what: `Trees` of `attention.cpp`."""
+
+    _fields_: ClassVar[Any] = [
+        *((name, c_int64) for name in ("threads", "rows", "tokens", "heads", "shared", "width")),
+        ("scaling", c_float),
+        *((name, c_void_p) for name in ("query", "key", "value", "grad")),
+        *((f"{name}_steps", c_int64 * 3) for name in ("query", "key", "value", "grad")),
+        *((name, c_void_p) for name in ("seen", "asking", "out", "query_grad", "key_grad", "value_grad", "log_totals")),
     ]
 
 
@@ -98,10 +124,11 @@ def load_kernel() -> Kernel:
     """
     kernel = ctypes.CDLL(str(_built()))
     kernel.request_tiles.restype = c_int
-    for pack in (kernel.pack_columns, kernel.pack_rows):
-        pack.argtypes, pack.restype = (c_void_p, c_int64, c_int64, c_int64, c_void_p), None
-    kernel.read_branches.argtypes = (POINTER(DecoderNumbers), POINTER(Query), c_int64, c_int64)
-    kernel.read_branches.restype = None
+    kernel.pack_columns.argtypes = (c_void_p, c_int64, c_int64, c_int64, c_void_p)
+    kernel.read_branches.argtypes = (POINTER(DecoderNumbers), POINTER(Query))
+    for attend in (kernel.attend_trees, kernel.derive_trees):
+        attend.argtypes, attend.restype = (POINTER(Trees),), None
+    kernel.pack_columns.restype = kernel.read_branches.restype = None
     if refusal := kernel.request_tiles():
         raise ModelError(
             "the system grants no AMX tiles",
@@ -112,6 +139,15 @@ def load_kernel() -> Kernel:
     return kernel
 
 
+@functools.cache
+def has_kernel() -> bool:
+    """Tell whether the library can be used here; it is built if need be."""
+    try:
+        return lacks_tiles() is None and bool(load_kernel())
+    except ModelError:
+        return False
+
+
 def _built() -> Path:
     """Return the library's file, built if need be.
 
@@ -120,9 +156,11 @@ def _built() -> Path:
     ModelError
         If it cannot be built.
     """
-    digest = hashlib.sha256("\n".join([compiler(), *_FLAGS, _SOURCE.read_text(encoding="utf-8")]).encode())
+    digest = hashlib.sha256(
+        "\n".join([compiler(), *_FLAGS, *(one.read_text(encoding="utf-8") for one in _READ)]).encode()
+    )
     place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "recollect"
-    file = place / f"amx-{digest.hexdigest()[:16]}.so"
+    file = place / f"native-{digest.hexdigest()[:16]}.so"
     if not file.is_file():
         try:
             place.mkdir(parents=True, exist_ok=True)
@@ -144,7 +182,7 @@ def _build(file: Path) -> None:
     """
     with tempfile.TemporaryDirectory(dir=file.parent) as aside:
         made = Path(aside) / file.name
-        command = [compiler(), *_FLAGS, "-o", str(made), str(_SOURCE)]
+        command = [compiler(), *_FLAGS, "-o", str(made), *map(str, _SOURCES)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
         if done.returncode:
             said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
