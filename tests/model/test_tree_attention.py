@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.model.language_model import LanguageModel
-from recollect.model.tree_attention import block_plan, cut_blocks
+from recollect.model.tree_attention import cut_blocks, tree_plan
 from recollect.prompt.packing import Packed, pack
 from recollect.prompt.tree import PromptTree, Segment, join_segments
 
@@ -44,7 +44,7 @@ def test_loss_and_gradients_are_those_of_the_dense_mask(family, again):
     if again:
         model.causal.activation_checkpointing_enable()
     packed = pack([draw_tree(seed, shared=6, leaves=9, most=40) for seed in range(4)])
-    assert block_plan(model.causal, packed.mask, added=model._added_mask) is not None
+    assert tree_plan(model.causal, packed.mask, dtype=torch.float32, added=model._added_mask) is not None
     by_blocks = learned(model, packed)
     model.pluggable = False  # attention without a plan takes the dense mask
     torch.testing.assert_close(by_blocks, learned(model, packed), rtol=0, atol=1e-5)
@@ -76,4 +76,5 @@ def test_the_dense_mask_stays_where_blocks_do_not_help(why, monkeypatch):
     mask = np.tri(64 if why == "short" else 512, dtype=np.bool_)[None]
     model.causal.config.attention_dropout = 0.1 if why == "dropout" else 0.0
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64 if why == "idle cores" else 1)
-    assert block_plan(model.causal, mask, added=model._added_mask) is None
+    dtypes = (torch.float32, torch.bfloat16) if why == "dropout" else (torch.float32,)
+    assert all(tree_plan(model.causal, mask, dtype=dtype, added=model._added_mask) is None for dtype in dtypes)

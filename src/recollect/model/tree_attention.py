@@ -31,7 +31,7 @@ from recollect.model.attention import AttentionPlan, attend
 from recollect.model.native.attention import TilePlan
 from recollect.model.native.library import has_kernel
 
-__all__ = ["Block", "BlockPlan", "block_plan", "cut_blocks", "drops_attention", "tree_plan"]
+__all__ = ["Block", "BlockPlan", "cut_blocks", "drops_attention", "tree_plan"]
 
 _QUERIES: Final = 128  # of a block, at most: fewer skip more of the triangle, more make larger products
 _WORTH: Final = 0.75  # share of the scores above which leaving out the others does not pay
@@ -112,23 +112,13 @@ def tree_plan(
         return None
     if dtype == torch.bfloat16 and has_kernel():
         return TilePlan.of(mask)
-    return block_plan(causal, mask, added=added)
+    return _block_plan(causal, mask, added=added)
 
 
-def block_plan(
+def _block_plan(
     causal: PreTrainedModel, mask: Bool[np.ndarray, "B T T"], *, added: Callable[[np.ndarray], Tensor]
 ) -> BlockPlan | None:
-    """Plan attention by blocks, or return None where the dense mask does as well.
-
-    Parameters
-    ----------
-    causal
-        The model, whose attention can be plugged.
-    mask
-        Who sees whom, per row.
-    added
-        Turns visibility into numbers that are added to scores.
-    """
+    """Plan attention by blocks, or return None where the dense mask does as well."""
     heads: int = causal.config.get_text_config().num_attention_heads
     idle = torch.get_num_threads() > heads  # one row keeps as many cores busy as it has heads
     if idle or mask.shape[1] <= 2 * _QUERIES:
