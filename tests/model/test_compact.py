@@ -86,5 +86,5 @@ def test_padding_changes_nothing():
     trunk = [(keys, values) for keys, values in pairs]
     places, positions = torch.tensor([[1], [3], [2]]), torch.arange(7, 11)[None]
     with torch.inference_mode():
-        left, right = (one.read(embedded, positions, places=places, trunk=trunk) for one in (padded, plain))
+        left, right = (one.read(embedded, positions, places=places, trunks=[(3, trunk)]) for one in (padded, plain))
     torch.testing.assert_close(left, right, rtol=0, atol=1e-5)

@@ -54,8 +54,8 @@ def test_it_answers_as_the_compact_decoder(family: str, trunk: int):
         wide_trunk = [(keys.float(), values.float()) for keys, values in narrow]
         positions = torch.arange(trunk, trunk + length)[None] + torch.arange(count)[:, None]
         with torch.inference_mode():
-            expected = exact.read(embedded, positions, places=torch.tensor(places), trunk=wide_trunk)
-            found = native.read(embedded, positions, places=torch.tensor(places), trunk=narrow)
+            expected = exact.read(embedded, positions, places=torch.tensor(places), trunks=[(count, wide_trunk)])
+            found = native.read(embedded, positions, places=torch.tensor(places), trunks=[(count, narrow)])
         assert found.dtype == torch.float32
         assert 0 < error(found, expected) < ROUGH
 
@@ -87,6 +87,19 @@ def test_an_event_appended_is_the_trunk_read_at_once(event: int, cache: str):
             assert error(found.float(), expected.float()) < ROUGH
     branches = Branches.of(words(2, 30, 9), start=20 + event)
     assert error(model.score(grown, branches), model.score(whole, branches)) < ROUGH
+
+
+@needs_tiles
+def test_several_questions_share_a_call():
+    model = wide()
+    use_way(model, "native-bfloat16")
+    first = model.append(TrunkCache.empty(), join_segments([Segment(words(1, 40), start=0)]))
+    questions = [
+        (first, Branches.of(words(2, 9, 4), start=40)),
+        (TrunkCache.empty(), Branches.of(words(3, 5, 7), start=0)),
+    ]
+    for found, question in zip(model.score_together(questions), questions, strict=True):
+        torch.testing.assert_close(found, model.score(*question), rtol=0, atol=1e-5)
 
 
 @needs_tiles

@@ -95,6 +95,31 @@ def test_answers_of_several_tokens_and_empty_trunks(named_family: str, language_
     np.testing.assert_allclose(model.score(TrunkCache.empty(), start).numpy(), stock[1], **EXACT)
 
 
+def together(model: LanguageModel) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Ask questions with trunks and branches of several lengths together, and each alone."""
+    trunks = [model.append(TrunkCache.empty(), part) for part in (TRUNK, LATER)] + [TrunkCache.empty()]
+    lengths = (3, 5, 2)
+    questions = [
+        (trunk, Branches.of(words(9, 4 + length, length), start=14, slots=words(6, 4 + length) % length))
+        for trunk, length in zip(trunks, lengths, strict=True)
+    ]
+    alone = [model.score(*question).numpy() for question in questions]
+    return [found.numpy() for found in model.score_together(questions)], alone
+
+
+@pytest.mark.parametrize("way", AUTOMATIC)
+def test_several_questions_share_passes(model: LanguageModel, way: str):
+    use_way(model, way)
+    for found, alone in zip(*together(model), strict=True):
+        np.testing.assert_allclose(found, alone, **EXACT)
+    assert model.score_together([]) == []
+
+
+def test_several_questions_of_a_family_that_cannot_be_plugged(language_model: Callable[[str], LanguageModel]):
+    for found, alone in zip(*together(language_model("gptj")), strict=True):
+        np.testing.assert_allclose(found, alone, **EXACT)
+
+
 @pytest.mark.parametrize("way", ROUGH)
 def test_fewer_bits_stay_near_and_give_float32(model: LanguageModel, way: str):
     exact = warm_scores(model)

@@ -52,6 +52,25 @@ def test_questions_of_one_person_share_a_pass(recommender):
         assert ranking.trace.candidates == alone.trace.candidates
 
 
+def test_questions_of_several_people_share_passes(recommender):
+    asks = [
+        Ask(user="u1", items=codes(3, 5)),
+        Ask(user="u2", top=4),
+        Ask(user="never seen"),
+        Ask(user=None, history=InlineHistory(codes(1, 4), np.array([5, 2], np.float32)), top=3, explain=True),
+        Ask(user="u1", items=codes(5)),
+        Ask(user="u1", known=1),
+    ]
+    together = recommender.answer_all(asks)
+    assert len({ranking.trace.milliseconds for ranking in together}) == 1
+    for ask, ranking in zip(asks, together, strict=True):
+        alone = recommender.answer(ask)
+        assert [item.item for item in ranking.items] == [item.item for item in alone.items]
+        assert [item.score for item in ranking.items] == pytest.approx([item.score for item in alone.items], abs=1e-5)
+        assert [item.reasons for item in ranking.items] == [item.reasons for item in alone.items]
+        assert (ranking.trace.user, ranking.trace.known) == (alone.trace.user, alone.trace.known)
+
+
 def test_the_first_events_alone_may_be_seen(recommender):
     whole = recommender.answer(Ask(user="u1")).trace.known
     assert recommender.answer(Ask(user="u1", known=whole - 2)).trace.known == whole - 2

@@ -1,4 +1,4 @@
-"""The scorer: questions of one person share a pass, a full queue refuses, and who gave up is skipped."""
+"""The scorer: questions that wait share passes, a full queue refuses, and who gave up is skipped."""
 
 import threading
 import time
@@ -40,10 +40,10 @@ def test_what_waits_is_answered_in_order_and_alike(arm, held):
     scorer, begin = held
     jobs = [job(arm, top=2), job(arm, user="u2"), job(arm, items=np.array([3], np.int32))]
     assert all(scorer.submit(one) for one in jobs)
-    assert jobs[0].shares_with(jobs[2])
-    assert not jobs[0].shares_with(jobs[1])
     assert (len(scorer), scorer.submit(job(arm))) == (3, False)
     begin.set()
+    taken = {one.future.result(timeout=60).ranking.trace.milliseconds for one in jobs}
+    assert len(taken) == 1  # they shared their passes
     for one in jobs:
         alone = arm.recommender.answer(one.ask).items
         found = one.future.result(timeout=60).ranking.items
@@ -77,3 +77,26 @@ def test_the_mistake_of_a_question_is_told_to_whoever_asked(arm, held):
     with pytest.raises(IndexError):
         scorer.ask(job(arm, items=np.array([99], np.int32)))
     assert scorer.ask(job(arm))[1] == ""
+
+
+def test_nobody_pays_for_the_mistake_of_another(arm, held):
+    scorer, begin = held
+    wrong, right = job(arm, items=np.array([99], np.int32)), job(arm, user="u2")
+    assert scorer.submit(wrong)
+    assert scorer.submit(right)
+    begin.set()
+    assert right.future.result(timeout=60).ranking.items
+    with pytest.raises(IndexError):
+        wrong.future.result(timeout=60)
+
+
+def test_a_short_deadline_shares_with_fewer(arm):
+    begin = threading.Event()
+    scorer = Scorer(queue=9, prepare=begin.wait)
+    scorer._seconds = 10.0  # as if answers took that long
+    jobs = [job(arm, seconds=25.0 + 60 * number, user=f"u{number}") for number in range(3)]
+    assert all(map(scorer.submit, jobs))
+    begin.set()
+    taken = [one.future.result(timeout=60).ranking.trace.milliseconds for one in jobs]
+    scorer.stop()
+    assert taken[0] == taken[1] != taken[2]

@@ -1,7 +1,7 @@
 """The trunk cache: keys and values of what a person's branches share, so that a new event costs its own tokens only.
 
 What it is: `TrunkCache` is an immutable value (lengths, reach, a store); `KeyValueStore` holds the tensors of all
-layers with room to grow; `AppendPlan` and `CascadePlan` say what attention does in the two passes that use them.
+layers with room to grow; `AppendPlan`, `CascadePlan`, `CascadesPlan` say what attention does in passes.
 
 What it decides: caches that grew from each other share one store. Appending to the newest writes into spare room;
 appending to an older one (after a crop, or twice to the same) copies first, so no cache ever changes under its holder.
@@ -28,7 +28,7 @@ from recollect.model.quantised import CacheKind, restored, stored
 from recollect.prompt.growth import first_segments
 from recollect.prompt.tree import PromptTree
 
-__all__ = ["AppendPlan", "CascadePlan", "KeyValueStore", "TrunkCache"]
+__all__ = ["AppendPlan", "CascadePlan", "CascadesPlan", "KeyValueStore", "TrunkCache"]
 
 _GROWTH = 1.5
 _ROOM = 64  # least number of spare tokens of a new store
@@ -289,6 +289,31 @@ class CascadePlan:
         return attend_cascade(
             query, key, value, trunk_key=trunk_key, trunk_value=trunk_value, scaling=scaling, softcap=softcap
         )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class CascadesPlan:
+    """Attend the branches of several questions, each to its own trunk and to themselves.
+
+    Parameters
+    ----------
+    parts
+        How many branches stand behind each trunk, in order, and the plan of that trunk.
+    """
+
+    parts: list[tuple[int, CascadePlan]]
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None
+    ) -> Float[Tensor, "C H L E"]:
+        """Attend question by question; all else of a layer is computed for all branches at once."""
+        attended: list[Tensor] = []
+        start = 0
+        for count, plan in self.parts:
+            own = slice(start, start + count)
+            attended.append(plan.attend(layer, query[own], key[own], value[own], scaling=scaling, softcap=softcap))
+            start += count
+        return torch.cat(attended)
 
 
 def _require_length(states: list[_Parts], length: int) -> None:

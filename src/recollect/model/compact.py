@@ -15,7 +15,7 @@ Dimension letters: B rows, T tokens, S slots, C branches, L tokens of a branch, 
 K key/value heads, P trunk tokens, E width of a head.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, Self, cast
 
@@ -44,13 +44,18 @@ from recollect.model.compact_layer import (
     read_layer,
 )
 
-__all__ = ["CHUNK_TOKENS", "CompactDecoder", "Functions", "Halves", "Plainly"]
+__all__ = ["CHUNK_TOKENS", "CompactDecoder", "Functions", "Halves", "Plainly", "Trunks"]
 
 CHUNK_TOKENS: Final = 768
 """Branch tokens computed together: little enough to stay in a processor's cache."""
 
 Halves = tuple[Callable[..., Any], Callable[..., Any]]
 _AS_WRITTEN: Final = (enter_layer, leave_layer)
+
+
+Trunks = Sequence[tuple[int, list[KeysAndValues]]]
+"""How many branches stand behind each trunk, in order, and its keys and values per layer (1 x K x P x E each; no layers
+if it is empty)."""
 
 
 class Functions(Protocol):
@@ -196,7 +201,7 @@ class CompactDecoder:
         positions: Int64[Tensor, "#C L"],
         *,
         places: Int64[Tensor, "C N"],
-        trunk: list[KeysAndValues],
+        trunks: Trunks,
     ) -> Float[Tensor, "C N D"]:
         """Compute the last hidden states at some places of each branch.
 
@@ -208,20 +213,21 @@ class CompactDecoder:
             One row if they are the same for all branches.
         places
             Which tokens of each branch are asked.
-        trunk
-            Keys and values of each layer, 1 x K x P x E; none if the trunk is empty.
+        trunks
+            Those of all branches.
         """
-        functions = self.functions if trunk and len(positions) == places.shape[1] == 1 else Plainly()
+        known = any(layers for _, layers in trunks)
+        functions = self.functions if known and len(positions) == places.shape[1] == 1 else Plainly()
         count, length = embedded.shape[:2]
         room = functions.room(count, length)
         hidden, positions, places = _padded(embedded.to(self.dtype), positions, places, room)
         halves = functions.halves(*room)
         turns = self._turns(hidden, positions)
         for number in range(len(self.layers) - 1):
-            hidden = self._read_layer(number, hidden, turns, halves, trunk=trunk, asked=(None, None))
+            hidden = self._read_layer(number, hidden, turns, halves, trunks=trunks, asked=(None, None))
         seen = torch.arange(hidden.shape[1], device=hidden.device) <= places[..., None]
         last = len(self.layers) - 1
-        hidden = self._read_layer(last, hidden, turns, _AS_WRITTEN, trunk=trunk, asked=(places, seen))
+        hidden = self._read_layer(last, hidden, turns, _AS_WRITTEN, trunks=trunks, asked=(places, seen))
         return normalise(hidden, self.norm, self.shape)[:count]
 
     def _read_layer(
@@ -231,17 +237,35 @@ class CompactDecoder:
         turns: Turns,
         halves: Halves,
         *,
-        trunk: list[KeysAndValues],
+        trunks: Trunks,
         asked: Asked,
     ) -> Float[Tensor, "C N D"]:
-        """Compute one layer of branches; attention to the trunk, whose length keeps changing, is never compiled."""
+        """Compute one layer of branches; attention to trunks, whose length keeps changing, is never compiled."""
         enter, leave = halves
         states = enter(self.layers[number], hidden, turns, places=asked[0], shape=self.shape)
-        shared = None
-        if trunk:
-            keys, values = (kept.to(self.dtype) for kept in trunk[number])
-            shared = attend_trunk(states[0], keys, values, scaling=self.shape.scaling)
+        shared = self._attend_trunks(number, states[0], trunks)
         return leave(self.layers[number], hidden, states, trunk=shared, asked=asked, shape=self.shape)
+
+    def _attend_trunks(
+        self, number: int, query: Float[Tensor, "C H N E"], trunks: Trunks
+    ) -> tuple[Float[Tensor, "C H N E"], Float[Tensor, "C H N"]] | None:
+        """Attend branches to the trunks that they stand behind; those that pad a chunk stand behind the last one."""
+        if not any(layers for _, layers in trunks):
+            return None
+        found: list[tuple[Tensor, Tensor]] = []
+        start = 0
+        for place, (count, layers) in enumerate(trunks, start=1):
+            part = query[start:] if place == len(trunks) else query[start : start + count]
+            start += count
+            if layers:
+                keys, values = (kept.to(self.dtype) for kept in layers[number])
+                found.append(attend_trunk(part, keys, values, scaling=self.shape.scaling))
+            else:
+                nothing = part.new_full(part.shape[:-1], float("-inf"), dtype=torch.float32)
+                found.append((torch.zeros_like(part), nothing))
+        if len(found) == 1:
+            return found[0]
+        return torch.cat([output for output, _ in found]), torch.cat([lse for _, lse in found])
 
     def encode(
         self,
@@ -294,7 +318,7 @@ class CompactDecoder:
         store = KeyValueStore.empty().room_for(2, after=0)
         self.append(embedded[:, :2], positions[:, :2], plan=AppendPlan(store, 0, None))
         trunk = [store.read(number, 2) for number in range(len(self.layers))]
-        return self.read(embedded[:, 2:], positions[:, 2:], places=positions[:, 2:] - 2, trunk=trunk)[0]
+        return self.read(embedded[:, 2:], positions[:, 2:], places=positions[:, 2:] - 2, trunks=[(1, trunk)])[0]
 
     def _turns(self, hidden: Tensor, positions: Tensor) -> Turns:
         return cast(Turns, self.rotary(hidden, positions))

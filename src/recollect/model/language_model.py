@@ -29,9 +29,10 @@ from recollect.errors import ModelError
 from recollect.model.answer_head import answer_logits, text_answer_logits
 from recollect.model.answer_tokens import AnswerTokens
 from recollect.model.attention import PLAN, AttentionPlan, MaskPlan
-from recollect.model.cache import AppendPlan, CascadePlan, KeyValueStore, TrunkCache
+from recollect.model.cache import AppendPlan, CascadePlan, CascadesPlan, KeyValueStore, TrunkCache
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
-from recollect.model.compact import CompactDecoder
+from recollect.model.compact import CompactDecoder, Trunks
+from recollect.model.compact_layer import KeysAndValues
 from recollect.model.native.decoder import NativeDecoder
 from recollect.model.quantised import CacheKind
 from recollect.model.tree_attention import tree_plan
@@ -244,18 +245,54 @@ class LanguageModel(nn.Module):
         """
         visible = np.ones(cache.segment_count, np.bool_) if sees is None else sees
         check_relation(visible, (cache.segment_count,))
-        length = max(1, branches.tokens.shape[1] + self.slots_per_question - 1)
-        decoder = self._serving_decoder()
-        size = chunk or (max(1, _CHUNK_TOKENS // length) if decoder is None else decoder.chunk(length))
-        chunks = [branches.take(slice(start, start + size)) for start in range(0, len(branches), size)]
+        with evaluating(self):
+            return self._score([(cache, branches, visible)], chunk=chunk)[0]
+
+    @torch.inference_mode()
+    def score_together(self, questions: Sequence[tuple[TrunkCache, Branches]]) -> list[Float[Tensor, "_ A"]]:
+        """Compute the answer logits of several questions, each with its own trunk, in shared passes.
+
+        Parameters
+        ----------
+        questions
+            A trunk, all of which is seen, and its branches.
+
+        Returns
+        -------
+        list
+            As `score` gives them, question by question.
+
+        Raises
+        ------
+        ModelError
+            As `forward`.
+        """
+        seen = [(cache, branches, np.ones(cache.segment_count, np.bool_)) for cache, branches in questions]
         with evaluating(self):
             if self.pluggable:
-                read = partial(self._read_cascade, plan=CascadePlan(self._visible_trunk(cache, visible)))
+                return self._score(seen, chunk=None) if seen else []
+            return [self._score([one], chunk=None)[0] for one in seen]
+
+    def _score(
+        self, questions: Sequence[tuple[TrunkCache, Branches, Bool[np.ndarray, " G"]]], *, chunk: int | None
+    ) -> list[Float[Tensor, "_ A"]]:
+        """Score in chunks; where attention cannot be plugged there is one question."""
+        counts = [len(branches) for _, branches, _ in questions]
+        joined = Branches.join([branches for _, branches, _ in questions])
+        length = max(1, joined.tokens.shape[1] + self.slots_per_question - 1)
+        decoder = self._serving_decoder()
+        size = chunk or (max(1, _CHUNK_TOKENS // length) if decoder is None else decoder.chunk(length))
+        trunks = [self._visible_trunk(cache, visible) for cache, _, visible in questions] if self.pluggable else []
+        logits = [torch.zeros((0, len(self.answers)), device=self.device)]
+        for start in range(0, len(joined), size):
+            part = joined.take(slice(start, start + size))
+            if self.pluggable:
+                read = partial(self._read_cascade, trunks=_within(counts, trunks, start=start, count=len(part)))
             else:
-                read = partial(self._read_packed, trunk=cache.tree, sees=visible)
-            logits = [self._score_chunk(part, read) for part in chunks]
-        empty = torch.zeros((0, len(self.answers)), device=self.device)
-        return torch.cat([empty, *logits])
+                read = partial(self._read_packed, trunk=questions[0][0].tree, sees=questions[0][2])
+            logits.append(self._score_chunk(part, read))
+        whole, ends = torch.cat(logits), np.cumsum(counts)
+        return [whole[int(end) - count : int(end)] for end, count in zip(ends, counts, strict=True)]
 
     def _score_chunk(self, part: Branches, read: _Reader) -> Float[Tensor, "C A"]:
         """Read some branches, continued by each answer of several tokens."""
@@ -263,7 +300,7 @@ class LanguageModel(nn.Module):
         return self._answer_logits(torch.cat([states[0][:, :1], *(one[:, 1:] for one in states)], dim=1))
 
     def _read_cascade(
-        self, part: Branches, places: Int64[np.ndarray, "C N"], *, plan: CascadePlan
+        self, part: Branches, places: Int64[np.ndarray, "C N"], *, trunks: Trunks
     ) -> Float[Tensor, "C N D"]:
         """Compute the hidden states of some tokens of each branch, each branch one row of a batch."""
         embedded = self._embed(part.tokens, part.items, part.features)
@@ -271,8 +308,9 @@ class LanguageModel(nn.Module):
         positions, decoder = part.positions[:1] if same else part.positions, self._serving_decoder()
         if decoder is not None:
             asked = self._tensor(places)
-            return decoder.read(embedded, self._reachable(positions), places=asked, trunk=plan.trunk)
-        hidden = self._body(embedded, positions, plan=plan)
+            return decoder.read(embedded, self._reachable(positions), places=asked, trunks=trunks)
+        plans = [(count, CascadePlan(trunk)) for count, trunk in trunks]
+        hidden = self._body(embedded, positions, plan=plans[0][1] if len(plans) == 1 else CascadesPlan(plans))
         return hidden[torch.arange(len(part), device=self.device)[:, None], self._tensor(places)]
 
     def _read_packed(
@@ -391,3 +429,12 @@ class LanguageModel(nn.Module):
     def _tensor(self, array: np.ndarray) -> Tensor:
         """Bring an array to the backbone's device."""
         return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
+
+
+def _within(
+    counts: Sequence[int], trunks: Sequence[list[KeysAndValues]], *, start: int, count: int
+) -> list[tuple[int, list[KeysAndValues]]]:
+    """Return which trunks some of the branches stand behind, and how many of them behind each."""
+    ends = np.cumsum(counts)
+    shares = np.minimum(ends, start + count) - np.maximum(ends - counts, start)
+    return [(int(share), trunk) for share, trunk in zip(shares, trunks, strict=True) if share > 0]

@@ -9,6 +9,7 @@ padding from having any effect.
 Dimension letters: C candidates, L tokens of the longest branch, F features per token.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -107,6 +108,25 @@ class Branches:
             slots=last if slots is None else slots,
         )
 
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Put branches of several questions below each other, the shorter ones padded.
+
+        Parameters
+        ----------
+        parts
+            At least one, with as many features each.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        length = max(part.tokens.shape[1] for part in parts)
+        named = {"tokens": 0, "items": NO_ITEM, "features": 0, "positions": 0}
+        rows = {
+            name: np.concatenate([_padded(getattr(part, name), length, fill) for part in parts])
+            for name, fill in named.items()
+        }
+        return cls(**rows, slots=np.concatenate([part.slots for part in parts]))
+
     def take(self, candidates: slice) -> Self:
         """Return some of the branches, without copying.
 
@@ -122,3 +142,10 @@ class Branches:
             positions=self.positions[candidates],
             slots=self.slots[candidates],
         )
+
+
+def _padded(rows: np.ndarray, length: int, fill: int) -> np.ndarray:
+    """Pad the second axis on the right."""
+    missing = [(0, 0)] * rows.ndim
+    missing[1] = (0, length - rows.shape[1])
+    return np.pad(rows, missing, constant_values=fill)

@@ -2,14 +2,14 @@
 
 It decides that an event that comes in counts at once, and costs its own tokens where its user's trunk is warm
 (`recollect.rank.trunks`). No weight ever changes. Scores are those of the offline replay (`recollect.run.answering`),
-since prompter and model are the same code. Items and users may come while it answers (`recollect.rank.shelf`); it
-answers one question at a time, and events wait for none.
+since prompter and model are the same code. Items and users may come while it answers (`recollect.rank.shelf`).
+Questions that are asked together share the passes of the model, whoever asks, and events wait for none.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
@@ -22,7 +22,6 @@ from recollect.context.live import NOBODY, LiveContext, LiveEvent, Person
 from recollect.data.catalog import Catalog, Users
 from recollect.data.dataset import Dataset
 from recollect.data.labels import LabelRule
-from recollect.model.cache import TrunkCache
 from recollect.model.language_model import LanguageModel
 from recollect.model.ways import fastest_way, use_way
 from recollect.prompt.prompter import Prompter, Question
@@ -31,9 +30,9 @@ from recollect.rank.ask import Ask
 from recollect.rank.candidates import Candidates
 from recollect.rank.capacity import LIMIT, UNBOUNDED, Capacity
 from recollect.rank.diversity import best
-from recollect.rank.draft import Draft
-from recollect.rank.ranking import RankedItem, Ranking, Reason, Trace
-from recollect.rank.reasons import log_odds, strongest_reasons
+from recollect.rank.draft import Draft, Posed
+from recollect.rank.ranking import RankedItem, Ranking, Reason
+from recollect.rank.reasons import strongest_reasons
 from recollect.rank.shelf import Shelf
 from recollect.rank.trunks import Trunks, Warm
 from recollect.run.tuned import TunedModel
@@ -168,16 +167,22 @@ class Recommender:
         return self.answer_all([ask])[0]
 
     def answer_all(self, asks: Sequence[Ask]) -> list[Ranking]:
-        """Answer questions about one person at one moment, which share a pass where their trunk is the same.
+        """Answer questions about anybody, known or not, in shared passes of the model.
 
         Parameters
         ----------
         asks : sequence of Ask
-            They agree in `user`, `history`, `at` and `known`, and none but a single one explains.
+            Where a trunk knows nothing of the candidates, those of one person at one moment share it.
         """
-        alone = len(asks) == 1 or not isinstance(self.prompter, StreamPrompter)
-        groups = [[ask] for ask in asks] if alone else [list(asks)]
-        return [ranking for group in groups for ranking in self._answer_together(group)]
+        begun = time.perf_counter()
+        with self._lock:
+            drafts = self._drafts(asks)
+        items = [self._ranked(ask, draft) for ask, draft in zip(asks, drafts, strict=True)]
+        taken = 1000 * (time.perf_counter() - begun)
+        return [
+            Ranking(ranked, replace(draft.trace, milliseconds=taken))
+            for ranked, draft in zip(items, drafts, strict=True)
+        ]
 
     def score(self, user: str, items: Sequence[str], *, at: int | None = None) -> Float64[np.ndarray, " C"]:
         """Return the probability of a like for each given item.
@@ -191,7 +196,7 @@ class Recommender:
         with self._lock:
             moment = self._moment(at)
             question = self._question(self._known(person, moment), codes, moment)
-            return self._probabilities(self.trunks.warm(user, question.trunk).cache, question)
+            return self._probabilities([(self.trunks.warm(user, question.trunk), question)])[0]
 
     def question(self, user: str, items: Sequence[str], *, at: int | None = None) -> Question:
         """Return what the model is shown when it is asked about items, without asking it.
@@ -281,44 +286,32 @@ class Recommender:
             self.context.forget(user, events)
             self.trunks.forget(user)
 
-    def _answer_together(self, asks: Sequence[Ask]) -> list[Ranking]:
-        begun = time.perf_counter()
-        with self._lock:
-            drafts = self._drafts(asks)
-        items = [self._ranked(ask, draft) for ask, draft in zip(asks, drafts, strict=True)]
-        taken = 1000 * (time.perf_counter() - begun)
-        return [
-            Ranking(ranked, replace(draft.trace, milliseconds=taken))
-            for ranked, draft in zip(items, drafts, strict=True)
-        ]
-
     def _drafts(self, asks: Sequence[Ask]) -> list[Draft]:
-        """Score the candidates of questions about one person at one moment."""
+        """Score the candidates of all questions."""
+        sharing = self._sharing(asks)
+        posed = [self._pose([asks[number] for number in numbers]) for numbers in sharing]
+        scores = self._probabilities([(one.warm, one.question) for one in posed])
+        drafts: dict[int, Draft] = {}
+        for numbers, one, score in zip(sharing, posed, scores, strict=True):
+            drafts |= zip(numbers, one.drafts(score, forgotten=self._forgotten), strict=True)
+        return [drafts[number] for number in range(len(asks))]
+
+    def _sharing(self, asks: Sequence[Ask]) -> list[list[int]]:
+        """Put together the numbers of the questions that share a trunk."""
+        groups: dict[Hashable, list[int]] = {}
+        streams = isinstance(self.prompter, StreamPrompter)
+        for number, ask in enumerate(asks):
+            alone = ask.user is None or not streams
+            groups.setdefault(number if alone else (ask.user, ask.at, ask.known), []).append(number)
+        return list(groups.values())
+
+    def _pose(self, asks: Sequence[Ask]) -> Posed:
+        """Choose the candidates of questions about one person at one moment, and encode their trunk."""
         moment = self._moment(asks[0].at)
         known = self.known(asks[0], moment)
         chosen = [self._choose(ask, known) for ask in asks]
         question = self._question(known, np.concatenate([items for items, _ in chosen]), moment)
-        warm = self._warm(asks[0].user, question)
-        ends = np.cumsum([len(items) for items, _ in chosen])
-        scores = np.split(self._probabilities(warm.cache, question), ends[:-1])
-        trace = Trace(
-            user=asks[0].user or "",
-            time=moment,
-            known=len(known),
-            shown=len(question.shown),
-            dropped=question.dropped.events + question.dropped.demonstrations,
-            demonstrations=question.note,
-            candidates=0,
-            chosen="",
-            tokens_reused=warm.reused,
-            tokens_new=warm.cache.length - warm.reused,
-            trunk_bytes=warm.cache.nbytes,
-            milliseconds=0.0,
-        )
-        return [
-            Draft(known, moment, items, score, replace(trace, candidates=len(items), chosen=how), self._forgotten)
-            for (items, how), score in zip(chosen, scores, strict=True)
-        ]
+        return Posed(asks[0].user, moment, known, chosen, question, self._warm(asks[0].user, question))
 
     def _choose(self, ask: Ask, known: Timeline) -> tuple[Int32[np.ndarray, " C"], str]:
         """Return the codes of the items to score, and in words how they were chosen."""
@@ -382,8 +375,11 @@ class Recommender:
         """Encode the trunk of a question; that of an inline history is not kept."""
         return self.trunks.cold(question.trunk) if user is None else self.trunks.warm(user, question.trunk)
 
-    def _probabilities(self, trunk: TrunkCache, question: Question) -> Float64[np.ndarray, " C"]:
-        return self.tuned.calibration.probability(log_odds(self.shelf.model, trunk, question.branches).numpy())
+    def _probabilities(self, questions: Sequence[tuple[Warm, Question]]) -> list[Float64[np.ndarray, " _"]]:
+        """Return each candidate's probability of a like, question by question."""
+        together = [(warm.cache, question.branches) for warm, question in questions]
+        logits = [one.double().cpu().numpy() for one in self.shelf.model.score_together(together)]
+        return [self.tuned.calibration.probability(one[:, 1] - one[:, 0]) for one in logits]
 
     def _reasons(self, ask: Ask, items: Int32[np.ndarray, " C"], drafted: Draft) -> list[tuple[Reason, ...]]:
         """Say for every given item which events carried most weight. Takes long, so nobody waits for it."""

@@ -1,8 +1,9 @@
 """The scorer: one thread that asks the model, a bounded queue before it, and a deadline for every question.
 
-It decides that questions wait in the order in which they come; that those of one person that wait together share a
-pass; that a question is not even queued when it would wait beyond its deadline, by what answers took lately; and that
-whoever gave up waiting is skipped. One thread, since one question already uses the cores that the model is given.
+It decides that questions wait in the order in which they come; that those to one model that wait together share its
+passes, as many as the first one's deadline allows; that a question is not even queued when it would wait beyond its
+deadline, by what answers took lately; and that whoever gave up waiting is skipped. One thread, since one question
+already uses the cores that the model is given.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from recollect.rank.ranking import Ranking
 from recollect.service.arms import Arm
 
 _LOG: Final = logging.getLogger(__name__)
-_SMOOTHING: Final = 0.1  # weight of the latest answer in the mean time of an answer
-_TOGETHER: Final = 16
+_SMOOTHING: Final = 0.1  # weight of the latest pass in the mean time of an answer
+_TOGETHER: Final = 16  # questions that share passes, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +56,6 @@ class Job:
     until: float
     future: Future[Scored] = field(default_factory=Future[Scored])
 
-    def shares_with(self, other: Job) -> bool:
-        """Return whether another question is of the same person at the same moment, so that one pass answers both."""
-        same = self.ask.user is not None and self.ask.user == other.ask.user and self.arm is other.arm
-        return same and (self.ask.at, self.ask.known) == (other.ask.at, other.ask.known)
-
 
 class Scorer:
     """Answer questions one after the other.
@@ -77,7 +73,7 @@ class Scorer:
         self._prepare = prepare
         self._waiting: deque[Job] = deque()
         self._changed = Condition()
-        self._busy = False
+        self._busy = 0  # questions that are being answered
         self._stopping = False
         self._seconds = 0.0
         self._thread = Thread(target=self._run, name="scorer", daemon=True)
@@ -141,32 +137,38 @@ class Scorer:
             if asked:
                 self._answer(asked)
             with self._changed:
-                self._busy = False
+                self._busy = 0
 
     def _next(self) -> list[Job]:
-        """Wait for a question, and take those that share its pass; none at the end."""
+        """Wait for a question, and take those that share its passes; none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._stopping)
             if not self._waiting:
                 return []
             first = self._waiting.popleft()
-            jobs = [first, *[job for job in self._waiting if first.shares_with(job)][: _TOGETHER - 1]]
+            fitting = int((first.until - time.perf_counter()) / self._seconds) if self._seconds else _TOGETHER
+            others = [job for job in self._waiting if job.arm is first.arm]
+            jobs = [first, *others[: max(0, min(fitting, _TOGETHER) - 1)]]
             for job in jobs[1:]:
                 self._waiting.remove(job)
-            self._busy = True
+            self._busy = len(jobs)
             return jobs
 
     def _answer(self, jobs: Sequence[Job]) -> None:
+        """Answer questions together, or each alone if that fails, so that none pays for the mistake of another."""
         begun = time.perf_counter()
         recommender = jobs[0].arm.recommender
         seq = recommender.context.seq
         try:
             rankings = recommender.answer_all([job.ask for job in jobs])
         except Exception as error:  # noqa: BLE001 - it goes to those who wait, whatever it is
+            if len(jobs) == 1:
+                jobs[0].future.set_exception(error)
+                return
             for job in jobs:
-                job.future.set_exception(error)
+                self._answer([job])
             return
         for job, ranking in zip(jobs, rankings, strict=True):
             job.future.set_result(Scored(ranking, seq))
-        taken = time.perf_counter() - begun
+        taken = (time.perf_counter() - begun) / len(jobs)
         self._seconds += _SMOOTHING * (taken - self._seconds) if self._seconds else taken

@@ -2,13 +2,14 @@
 //
 // What it is: `read_branches`, and `pack_columns`, which lays weights out for tiles. What it decides: a thread keeps its
 // share of the branches to itself from the first layer to the last, so states stay in its cache and no thread waits for
-// another. States between layers are float32, what enters a product is bfloat16, every sum is float32. Attention to
+// another; what is too little to share, as an event, all threads take through a layer together. States between layers are float32, what enters a product is bfloat16, every sum is float32. Attention to
 // trunk and own tokens is one softmax with a running maximum; weights after the exponential are bfloat16. Nothing here
 // knows a family: norms of queries and keys and biases may be missing.
 //
 // Letters: L tokens of a branch, N tokens of each that ask, D width, H heads, K key/value heads, E width of a head,
 // P trunk tokens.
 
+#include <omp.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,11 +38,15 @@ void product(const bf16* left, int64_t left_row, int64_t rows, const bf16* right
     }
 }
 
-void add_bias(float* row, const float* bias, int64_t width) {
-  if (bias)
+// Add a row to another, if there is one.
+void add(float* row, const float* other, int64_t width) {
+  if (other)
     for (int64_t i = 0; i < width; i += 16)
-      _mm512_storeu_ps(row + i, _mm512_add_ps(_mm512_loadu_ps(row + i), _mm512_loadu_ps(bias + i)));
+      _mm512_storeu_ps(row + i, _mm512_add_ps(_mm512_loadu_ps(row + i), _mm512_loadu_ps(other + i)));
 }
+
+// Return numbers from a place on, if there are any.
+const float* from(const float* numbers, int64_t place) { return numbers ? numbers + place : nullptr; }
 
 float root_mean_square(const float* row, int64_t width, float epsilon) {
   __m512 sum = _mm512_setzero_ps();
@@ -106,14 +111,30 @@ struct Query {
 
 namespace {
 
-// All that one thread needs for its branches.
+// What a thread needs for itself.
+struct Scratch {
+  Scratch(int64_t rows, const Decoder& decoder)
+      : sums(zeros<float>(rows * std::max<int64_t>(decoder.head_width, 2 * kBlock))),
+        narrowed(zeros<bf16>(2 * decoder.head_width)), softmax(decoder.head_width, decoder.scaling) {}
+
+  void narrow(const float* x, int64_t width, int64_t row = 0) {
+    for (int64_t i = 0; i < width; i += 16) store_narrow(narrowed.get() + row * width + i, _mm512_loadu_ps(x + i));
+  }
+
+  Memory<float> sums;
+  Memory<bf16> narrowed;
+  RunningSoftmax softmax;
+  int64_t from[kBlock] = {}, until[kBlock] = {};
+};
+
+// Some branches on their way through the layers, by one thread, or by several where they are all there is.
 class Reader {
  public:
-  Reader(const Decoder& decoder, const Query& query, int64_t first, int64_t count)
+  Reader(const Decoder& decoder, const Query& query, int64_t first, int64_t count, int64_t threads)
       : d_(decoder), q_(query), first_(first), count_(count), tokens_(count * query.length),
         group_(decoder.heads / decoder.shared), steps_(decoder.width / 32), head_steps_(decoder.head_width / 32),
         key_steps_(padded(tokens_) / 32), row_(decoder.width + 32), feed_row_(decoder.feed + 32),
-        attended_row_(decoder.heads * decoder.head_width + 32), softmax_(decoder.head_width, decoder.scaling) {
+        attended_row_(decoder.heads * decoder.head_width + 32) {
     const int64_t most = padded(tokens_), E = d_.head_width;
     states_ = zeros<float>(most * d_.width);
     normed_ = zeros<bf16>(most * row_);
@@ -123,8 +144,7 @@ class Reader {
     values_ = zeros<bf16>(d_.shared * most * E);
     attended_ = zeros<bf16>(most * attended_row_);
     feed_ = zeros<bf16>(most * feed_row_);
-    sums_ = zeros<float>(most * std::max<int64_t>(E, 2 * kBlock));
-    narrowed_ = zeros<bf16>(2 * E);
+    for (int64_t thread = 0; thread < threads; ++thread) scratch_.emplace_back(most, decoder);
     std::memcpy(states_.get(), q_.embedded + first * q_.length * d_.width, tokens_ * d_.width * sizeof(float));
   }
 
@@ -139,6 +159,21 @@ class Reader {
   }
 
  private:
+  // Do pieces of work that touch nothing of each other.
+  template <typename Work>
+  void each(int64_t count, Work work) {
+    if (scratch_.size() == 1) {
+      for (int64_t one = 0; one < count; ++one) work(one, scratch_[0]);
+      return;
+    }
+#pragma omp parallel num_threads(scratch_.size())
+    {
+      const TileScope scope;
+#pragma omp for
+      for (int64_t one = 0; one < count; ++one) work(one, scratch_[omp_get_thread_num()]);
+    }
+  }
+
   // Token of a branch that asks as its n-th.
   int64_t asked(int64_t branch, int64_t n, bool last) const {
     return last ? q_.places[(first_ + branch) * q_.asks + n] : n;
@@ -162,7 +197,7 @@ class Reader {
       asking = asking_.get();
     }
     project_queries(w, asking, asks, last);
-    for (int64_t head = 0; head < d_.shared; ++head) attend(number, head, asks, last);
+    each(d_.shared, [&](int64_t head, Scratch& s) { attend(number, head, asks, last, s); });
     add_product(attended_.get(), attended_row_, count_ * asks, w.out, d_.heads * d_.head_width, w.out_bias);
     normalise_rows(w.before_feed, normed_.get(), count_ * asks);
     feed(w, count_ * asks);
@@ -175,24 +210,20 @@ class Reader {
                 [&](int64_t i, __m512 x) { store_narrow(to + row * row_ + i, x); });
   }
 
-  // Keep the rows of the tokens that ask: places never move up, so rows may be moved in order.
+  // Keep the rows of the tokens that ask.
   void keep_asked() {
+    const auto kept = zeros<float>(count_ * q_.asks * d_.width);
     for (int64_t branch = 0; branch < count_; ++branch)
       for (int64_t n = 0; n < q_.asks; ++n) {
-        const int64_t from = branch * q_.length + asked(branch, n, true), to = branch * q_.asks + n;
-        std::memcpy(asking_.get() + to * row_, normed_.get() + from * row_, d_.width * sizeof(bf16));
+        const int64_t row = branch * q_.length + asked(branch, n, true), to = branch * q_.asks + n;
+        std::copy_n(normed_.get() + row * row_, d_.width, asking_.get() + to * row_);
+        std::copy_n(states_.get() + row * d_.width, d_.width, kept.get() + to * d_.width);
       }
-    auto kept = zeros<float>(count_ * q_.asks * d_.width);
-    for (int64_t branch = 0; branch < count_; ++branch)
-      for (int64_t n = 0; n < q_.asks; ++n)
-        std::memcpy(kept.get() + (branch * q_.asks + n) * d_.width,
-                    states_.get() + (branch * q_.length + asked(branch, n, true)) * d_.width,
-                    d_.width * sizeof(float));
-    std::memcpy(states_.get(), kept.get(), count_ * q_.asks * d_.width * sizeof(float));
+    std::copy_n(kept.get(), count_ * q_.asks * d_.width, states_.get());
   }
 
   void finish_head(float* head, const float* bias, const float* norm, int64_t branch, int64_t token) {
-    add_bias(head, bias, d_.head_width);
+    add(head, bias, d_.head_width);
     if (norm)
       normalise(head, norm, d_.head_width, d_.epsilon, [&](int64_t i, __m512 x) { _mm512_storeu_ps(head + i, x); });
     turn(head, turns(q_.cosines, branch, token), turns(q_.sines, branch, token), d_.head_width);
@@ -200,49 +231,50 @@ class Reader {
 
   void project_queries(const Layer& w, const bf16* left, int64_t asks, bool last) {
     const int64_t E = d_.head_width, rows = padded(tokens_ * group_);
-    for (int64_t head = 0; head < d_.heads; ++head) {
+    each(d_.heads, [&](int64_t head, Scratch& s) {
       bf16* to = queries_.get() + head / group_ * rows * E;
-      const float* bias = w.query_bias ? w.query_bias + head * E : nullptr;
-      product(left, row_, count_ * asks, w.query + head * E * d_.width, steps_, E, sums_.get());
+      const float* bias = from(w.query_bias, head * E);
+      product(left, row_, count_ * asks, w.query + head * E * d_.width, steps_, E, s.sums.get());
       for (int64_t row = 0; row < count_ * asks; ++row) {
         const int64_t branch = row / asks, n = row % asks;
-        float* x = sums_.get() + row * E;
+        float* x = s.sums.get() + row * E;
         finish_head(x, bias, w.query_norm, branch, asked(branch, n, last));
         bf16* out = to + ((branch * group_ + head % group_) * asks + n) * E;
         for (int64_t i = 0; i < E; i += 16) store_narrow(out + i, _mm512_loadu_ps(x + i));
       }
-    }
+    });
   }
 
   void project_keys(const Layer& w, int64_t number) {
     const int64_t E = d_.head_width;
-    for (int64_t head = 0; head < d_.shared; ++head) {
+    each(d_.shared, [&](int64_t head, Scratch& s) {
       bf16* to = keys_.get() + head * padded(tokens_) * E;
-      const float* bias = w.key_bias ? w.key_bias + head * E : nullptr;
-      product(normed_.get(), row_, tokens_, w.key + head * E * d_.width, steps_, E, sums_.get());
+      const float* bias = from(w.key_bias, head * E);
+      product(normed_.get(), row_, tokens_, w.key + head * E * d_.width, steps_, E, s.sums.get());
       for (int64_t row = 0; row < tokens_; ++row) {
-        float* x = sums_.get() + row * E;
+        float* x = s.sums.get() + row * E;
         finish_head(x, bias, w.key_norm, row / q_.length, row % q_.length);
-        narrow(x, E);
-        put_column(to, row, narrowed_.get(), E, head_steps_);
-        tell(q_.new_keys, number, head, row, narrowed_.get());
+        s.narrow(x, E);
+        put_column(to, row, s.narrowed.get(), E, head_steps_);
+        tell(q_.new_keys, number, head, row, s.narrowed.get());
       }
-    }
+    });
   }
 
   void project_values(const Layer& w, int64_t number) {
     const int64_t E = d_.head_width;
-    for (int64_t head = 0; head < d_.shared; ++head) {
-      bf16* to = values_.get() + head * padded(tokens_) * E;
-      const float* bias = w.value_bias ? w.value_bias + head * E : nullptr;
-      product(normed_.get(), row_, tokens_, w.value + head * E * d_.width, steps_, E, sums_.get());
+    each(d_.shared, [&](int64_t head, Scratch& s) {
+      bf16 *to = values_.get() + head * padded(tokens_) * E, *even = s.narrowed.get(), *odd = even + E;
+      const float* bias = from(w.value_bias, head * E);
+      product(normed_.get(), row_, tokens_, w.value + head * E * d_.width, steps_, E, s.sums.get());
       for (int64_t row = 0; row < tokens_; ++row) {
-        add_bias(sums_.get() + row * E, bias, E);
-        narrow(sums_.get() + row * E, E, row % 2);
-        tell(q_.new_values, number, head, row, narrowed_.get() + row % 2 * E);
-        if (row % 2 || row + 1 == tokens_) put_pair(to, row / 2 * 2, narrowed_.get(), narrowed_.get() + E, E, key_steps_);
+        float* x = s.sums.get() + row * E;
+        add(x, bias, E);
+        s.narrow(x, E, row % 2);
+        tell(q_.new_values, number, head, row, row % 2 ? odd : even);
+        if (row % 2 || row + 1 == tokens_) put_pair(to, row / 2 * 2, even, odd, E, key_steps_);
       }
-    }
+    });
   }
 
   // Write the keys or values of an event's token where they are wanted.
@@ -251,89 +283,86 @@ class Reader {
     if (to) std::copy_n(numbers, E, to + ((number * d_.shared + head) * q_.length + token) * E);
   }
 
-  void narrow(const float* x, int64_t width, int64_t row = 0) {
-    for (int64_t i = 0; i < width; i += 16) store_narrow(narrowed_.get() + row * width + i, _mm512_loadu_ps(x + i));
-  }
-
   void add_product(const bf16* left, int64_t left_row, int64_t rows, const bf16* right, int64_t inputs,
                    const float* bias) {
-    for (int64_t column = 0; column < d_.width; column += kBlock) {
-      product(left, left_row, rows, right + column * inputs, inputs / 32, kBlock, sums_.get());
+    each(d_.width / kBlock, [&](int64_t block, Scratch& s) {
+      const int64_t column = block * kBlock;
+      product(left, left_row, rows, right + column * inputs, inputs / 32, kBlock, s.sums.get());
       for (int64_t row = 0; row < rows; ++row) {
-        float* x = sums_.get() + row * kBlock;
-        add_bias(x, bias ? bias + column : nullptr, kBlock);
-        add_bias(states_.get() + row * d_.width + column, x, kBlock);
+        float* x = s.sums.get() + row * kBlock;
+        add(x, from(bias, column), kBlock);
+        add(states_.get() + row * d_.width + column, x, kBlock);
       }
-    }
+    });
   }
 
   void feed(const Layer& w, int64_t rows) {
     const __m512 one = _mm512_set1_ps(1.0f), minus = _mm512_set1_ps(-kLog2E);
-    float *gates = sums_.get(), *ups = gates + padded(rows) * kBlock;
-    for (int64_t column = 0; column < d_.feed; column += kBlock) {
+    each(d_.feed / kBlock, [&](int64_t block, Scratch& s) {
+      const int64_t column = block * kBlock;
+      float *gates = s.sums.get(), *ups = gates + padded(rows) * kBlock;
       product(normed_.get(), row_, rows, w.gate + column * d_.width, steps_, kBlock, gates);
       product(normed_.get(), row_, rows, w.up + column * d_.width, steps_, kBlock, ups);
       for (int64_t row = 0; row < rows; ++row) {
         float *gate = gates + row * kBlock, *up = ups + row * kBlock;
-        add_bias(gate, w.gate_bias ? w.gate_bias + column : nullptr, kBlock);
-        add_bias(up, w.up_bias ? w.up_bias + column : nullptr, kBlock);
+        add(gate, from(w.gate_bias, column), kBlock);
+        add(up, from(w.up_bias, column), kBlock);
         for (int64_t i = 0; i < kBlock; i += 16) {
           const __m512 x = _mm512_loadu_ps(gate + i);
           const __m512 silu = _mm512_div_ps(x, _mm512_add_ps(one, exp2_of(_mm512_mul_ps(x, minus))));
           store_narrow(feed_.get() + row * feed_row_ + column + i, _mm512_mul_ps(silu, _mm512_loadu_ps(up + i)));
         }
       }
-    }
+    });
   }
 
   // Attend the rows (branch, head of the group, asking token) of one key/value head, 32 at a time.
-  void attend(int64_t number, int64_t head, int64_t asks, bool last) {
+  void attend(int64_t number, int64_t head, int64_t asks, bool last, Scratch& s) {
     const int64_t E = d_.head_width, rows = count_ * group_ * asks, trunk = padded(q_.trunk), own = padded(tokens_);
     const bf16* queries = queries_.get() + head * padded(tokens_ * group_) * E;
     for (int64_t row = 0; row < rows; row += kBlock) {
       const int64_t some = std::min(kBlock, rows - row);
-      softmax_.begin(some);
-      for (int64_t one = 0; one < some; ++one) from_[one] = 0, until_[one] = q_.trunk;
+      s.softmax.begin(some);
+      for (int64_t one = 0; one < some; ++one) s.from[one] = 0, s.until[one] = q_.trunk;
       const int64_t at = (number * d_.shared + head) * trunk * E;
-      if (trunk) see(queries + row * E, q_.packed_keys + at, q_.packed_values + at, some, trunk / 32);
+      if (trunk) see(queries + row * E, q_.packed_keys + at, q_.packed_values + at, some, trunk / 32, s);
       for (int64_t one = 0; one < some; ++one) {
         const int64_t branch = (row + one) / (group_ * asks);
-        from_[one] = branch * q_.length;
-        until_[one] = from_[one] + asked(branch, (row + one) % asks, last) + 1;
+        s.from[one] = branch * q_.length;
+        s.until[one] = s.from[one] + asked(branch, (row + one) % asks, last) + 1;
       }
-      see(queries + row * E, keys_.get() + head * own * E, values_.get() + head * own * E, some, own / 32);
+      see(queries + row * E, keys_.get() + head * own * E, values_.get() + head * own * E, some, own / 32, s);
       for (int64_t one = 0; one < some; ++one) {
         const int64_t branch = (row + one) / (group_ * asks), place = (row + one) / asks % group_;
         const int64_t token = branch * asks + (row + one) % asks;
-        softmax_.finish(one, attended_.get() + token * attended_row_ + (head * group_ + place) * E);
+        s.softmax.finish(one, attended_.get() + token * attended_row_ + (head * group_ + place) * E);
       }
     }
   }
 
-  // Let row i see the keys in [from_[i], until_[i]); both ascend with i as far as branches go.
-  void see(const bf16* queries, const bf16* keys, const bf16* values, int64_t rows, int64_t steps) {
-    const int64_t E = d_.head_width, last = (*std::max_element(until_, until_ + rows) + kBlock - 1) / kBlock;
-    for (int64_t first = from_[0] / kBlock; first < last; first += kBlocks) {
+  // Let row i see the keys in [from[i], until[i]); both ascend with i as far as branches go.
+  void see(const bf16* queries, const bf16* keys, const bf16* values, int64_t rows, int64_t steps, Scratch& s) {
+    const int64_t E = d_.head_width, last = (*std::max_element(s.until, s.until + rows) + kBlock - 1) / kBlock;
+    for (int64_t first = s.from[0] / kBlock; first < last; first += kBlocks) {
       const int64_t blocks = std::min(kBlocks, last - first);
       Words words;
       for (int64_t row = 0; row < rows; ++row)
         for (int64_t block = 0; block < blocks; ++block) {
           const int64_t start = (first + block) * kBlock;
-          const int64_t low = std::clamp<int64_t>(from_[row] - start, 0, kBlock);
-          const int64_t high = std::clamp<int64_t>(until_[row] - start, low, kBlock);
+          const int64_t low = std::clamp<int64_t>(s.from[row] - start, 0, kBlock);
+          const int64_t high = std::clamp<int64_t>(s.until[row] - start, low, kBlock);
           words[row][block] = static_cast<uint32_t>((uint64_t{1} << high) - (uint64_t{1} << low));
         }
-      softmax_.see(queries, E, keys + first * kBlock * E, values + first * 2 * kTile, steps, blocks, words);
+      s.softmax.see(queries, E, keys + first * kBlock * E, values + first * 2 * kTile, steps, blocks, words);
     }
   }
 
   const Decoder& d_;
   const Query& q_;
   const int64_t first_, count_, tokens_, group_, steps_, head_steps_, key_steps_, row_, feed_row_, attended_row_;
-  RunningSoftmax softmax_;
-  Memory<float> states_, sums_;
-  Memory<bf16> normed_, asking_, queries_, keys_, values_, attended_, feed_, narrowed_;
-  int64_t from_[kBlock] = {}, until_[kBlock] = {};
+  std::vector<Scratch> scratch_;
+  Memory<float> states_;
+  Memory<bf16> normed_, asking_, queries_, keys_, values_, attended_, feed_;
 };
 
 // Pack the trunk's keys and values of one head; what is missing of the last step is zero.
@@ -368,17 +397,22 @@ void pack_columns(const bf16* from, int64_t columns, int64_t numbers, int64_t di
 
 // Compute the last hidden states that branches are asked for. All widths are multiples of 32.
 void read_branches(const Decoder* decoder, const Query* query) {
-#pragma omp parallel num_threads(query->threads)
+  const int64_t threads = query->threads, heads = query->trunk ? decoder->layers * decoder->shared : 0;
+#pragma omp parallel num_threads(threads)
   {
     const TileScope scope;
 #pragma omp for
-    for (int64_t one = 0; one < (query->trunk ? decoder->layers * decoder->shared : 0); ++one)
+    for (int64_t one = 0; one < heads; ++one)
       pack_head(*decoder, *query, one / decoder->shared, one % decoder->shared);
 #pragma omp for schedule(dynamic, 1)
-    for (int64_t one = 0; one < query->shares; ++one) {
+    for (int64_t one = 0; one < (query->shares > 1 ? query->shares : 0); ++one) {
       const int64_t first = one ? query->ends[one - 1] : 0;
-      Reader(*decoder, *query, first, query->ends[one] - first).run();
+      Reader(*decoder, *query, first, query->ends[one] - first, 1).run();
     }
+  }
+  if (query->shares == 1) {
+    const TileScope scope;
+    Reader(*decoder, *query, 0, query->ends[0], threads).run();
   }
 }
 

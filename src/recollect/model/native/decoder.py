@@ -19,7 +19,7 @@ from torch import Tensor
 
 from recollect.model.attention import AttentionPlan
 from recollect.model.cache import AppendPlan
-from recollect.model.compact import CompactDecoder
+from recollect.model.compact import CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues, Layer, Linear
 from recollect.model.native.library import DecoderNumbers, LayerWeights, Query, lacks_tiles, load_kernel
 
@@ -146,15 +146,28 @@ class NativeDecoder:
         positions: Int64[Tensor, "#C L"],
         *,
         places: Int64[Tensor, "C N"],
-        trunk: list[KeysAndValues],
+        trunks: Trunks,
     ) -> Float[Tensor, "C N D"]:
         """Compute the last hidden states at some places of each branch, in float32.
 
         Parameters
         ----------
-        embedded, positions, places, trunk
+        embedded, positions, places, trunks
             As in `CompactDecoder.read`; no more places than tokens.
         """
+        states: list[Tensor] = []
+        start = 0
+        for count, trunk in trunks:
+            own = slice(start, start + count)
+            turned = positions[own] if len(positions) > 1 else positions
+            states.append(self._read(embedded[own], turned, places[own], trunk))
+            start += count
+        return torch.cat(states)
+
+    def _read(
+        self, embedded: Tensor, positions: Tensor, places: Tensor, trunk: list[KeysAndValues]
+    ) -> Float[Tensor, "C N D"]:
+        """Read the branches behind one trunk."""
         count, length = embedded.shape[:2]
         asked = places.contiguous()
         out = torch.empty((*asked.shape, embedded.shape[2]))

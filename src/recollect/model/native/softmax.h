@@ -55,7 +55,8 @@ class RunningSoftmax {
     const float* scores = scores_.get() + row * kKeys;
     bf16* weights = weights_.get() + row * kWeightsRow;
     __m512 most = _mm512_set1_ps(kNone);
-    for (int64_t i = 0; i < 2 * blocks; ++i) most = _mm512_mask_max_ps(most, half(words, i), most, _mm512_loadu_ps(scores + 16 * i));
+    for (int64_t i = 0; i < 2 * blocks; ++i)
+      most = _mm512_mask_max_ps(most, half(words, i), most, _mm512_loadu_ps(scores + 16 * i));
     raise(row, _mm512_reduce_max_ps(most) * scale_);
     const __m512 scale = _mm512_set1_ps(scale_), below = _mm512_set1_ps(highest_[row]);
     __m512 total = _mm512_setzero_ps();
@@ -76,7 +77,8 @@ class RunningSoftmax {
     highest_[row] = highest;
     totals_[row] *= _mm512_cvtss_f32(factor);
     float* outputs = outputs_.get() + row * width_;
-    for (int64_t i = 0; i < width_; i += 16) _mm512_storeu_ps(outputs + i, _mm512_mul_ps(_mm512_loadu_ps(outputs + i), factor));
+    for (int64_t i = 0; i < width_; i += 16)
+      _mm512_storeu_ps(outputs + i, _mm512_mul_ps(_mm512_loadu_ps(outputs + i), factor));
   }
 
   const int64_t width_;

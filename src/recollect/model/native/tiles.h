@@ -100,12 +100,14 @@ void transpose(__m512i rows[16]) {
       twice[i + 2 * j + 1] = _mm512_unpackhi_epi64(once[i + j], once[i + j + 2]);
     }
   for (int i = 0; i < 4; ++i) {  // twice[4 g + i] holds words i, 4 + i, 8 + i, 12 + i of rows 4 g to 4 g + 3
-    const __m512i low = _mm512_shuffle_i32x4(twice[i], twice[4 + i], 0x88), high = _mm512_shuffle_i32x4(twice[8 + i], twice[12 + i], 0x88);
-    const __m512i odd = _mm512_shuffle_i32x4(twice[i], twice[4 + i], 0xdd), odder = _mm512_shuffle_i32x4(twice[8 + i], twice[12 + i], 0xdd);
-    rows[i] = _mm512_shuffle_i32x4(low, high, 0x88);
-    rows[8 + i] = _mm512_shuffle_i32x4(low, high, 0xdd);
-    rows[4 + i] = _mm512_shuffle_i32x4(odd, odder, 0x88);
-    rows[12 + i] = _mm512_shuffle_i32x4(odd, odder, 0xdd);
+    const __m512i even_low = _mm512_shuffle_i32x4(twice[i], twice[4 + i], 0x88);
+    const __m512i even_high = _mm512_shuffle_i32x4(twice[8 + i], twice[12 + i], 0x88);
+    const __m512i odd_low = _mm512_shuffle_i32x4(twice[i], twice[4 + i], 0xdd);
+    const __m512i odd_high = _mm512_shuffle_i32x4(twice[8 + i], twice[12 + i], 0xdd);
+    rows[i] = _mm512_shuffle_i32x4(even_low, even_high, 0x88);
+    rows[4 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
+    rows[8 + i] = _mm512_shuffle_i32x4(even_low, even_high, 0xdd);
+    rows[12 + i] = _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd);
   }
 }
 
@@ -115,7 +117,8 @@ void put_columns(bf16* to, const bf16* from, int64_t columns, int64_t numbers, i
   for (int64_t n = 0; n < columns; n += 16)
     for (int64_t k = 0; k < numbers; k += 32) {
       __m512i rows[16];
-      for (int64_t i = 0; i < 16; ++i) rows[i] = n + i < columns ? _mm512_loadu_si512(from + (n + i) * distance + k) : _mm512_setzero_si512();
+      for (int64_t i = 0; i < 16; ++i)
+        rows[i] = n + i < columns ? _mm512_loadu_si512(from + (n + i) * distance + k) : _mm512_setzero_si512();
       transpose(rows);
       bf16* tile = to + place(n, k, numbers / 32);
       for (int64_t i = 0; i < 16; ++i) _mm512_storeu_si512(tile + 32 * i, rows[i]);
