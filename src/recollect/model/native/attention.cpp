@@ -5,6 +5,8 @@
 // is bfloat16, every sum is float32. Scores of the backward pass stand as keys x queries, so that they are the left
 // matrix of the derivatives of keys and values as they are, and the right one of those of queries.
 //
+// Source: Dao, FlashAttention-2 (2023), section 3.1; the blocks that are left out, and their relation, are ours.
+//
 //   P = exp(s Q K' - lse)   dP = dO V'   dS = s P (dP - delta)   dV = P' dO   dK = dS' Q   dQ = dS K,  delta = sum dO O
 //
 // Letters: B rows of a batch, T tokens, H heads, K key/value heads, G = H / K, E width of a head.
@@ -212,30 +214,29 @@ class Head {
                paired_ = zeros<bf16>(kBlock * kQueries);
 };
 
+template <typename Work>
+void each_head(const Trees& trees, Work work) {
+#pragma omp parallel num_threads(trees.threads)
+  {
+    const TileScope scope;
+#pragma omp for schedule(dynamic, 1)
+    for (int64_t one = 0; one < trees.rows * trees.shared; ++one)
+      work(Head(trees, one / trees.shared, one % trees.shared));
+  }
+}
+
 }  // namespace
 
 extern "C" {
 
 // Attend all rows of a batch.
 void attend_trees(const Trees* trees) {
-#pragma omp parallel num_threads(trees->threads)
-  {
-    const TileScope scope;
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t one = 0; one < trees->rows * trees->shared; ++one)
-      Head(*trees, one / trees->shared, one % trees->shared).attend();
-  }
+  each_head(*trees, [](Head head) { head.attend(); });
 }
 
 // Compute the derivatives of queries, keys and values.
 void derive_trees(const Trees* trees) {
-#pragma omp parallel num_threads(trees->threads)
-  {
-    const TileScope scope;
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t one = 0; one < trees->rows * trees->shared; ++one)
-      Head(*trees, one / trees->shared, one % trees->shared).derive();
-  }
+  each_head(*trees, [](Head head) { head.derive(); });
 }
 
 }  // extern "C"

@@ -1,8 +1,8 @@
 """The native decoder: branches and events through `branches.cpp`, all else through the compact decoder in bfloat16.
 
-What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query. Weights
-are packed once, a trunk's keys and values in every query, which costs about a hundredth of it. Widths must be multiples
-of 32, as those of all published models are.
+What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query; an
+event they take together. Weights are packed once, a trunk's keys and values in every query, which costs a few
+hundredths of it. Widths must be multiples of 32.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, B rows, T tokens, S slots, D width,
 O outputs, I inputs, K key/value heads, P trunk tokens, E width of a head.

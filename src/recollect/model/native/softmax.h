@@ -1,4 +1,5 @@
-// Attention of up to 32 query rows to keys that come some at a time: one exact softmax with a running maximum.
+// Attention of up to 32 query rows to keys that come some at a time: one exact softmax with a running maximum
+// (Milakov and Gimelshein, 2018).
 
 #pragma once
 
