@@ -55,22 +55,48 @@ def tree(tokens, branches):
     shown = join_segments([Segment(random.integers(1, 61, tokens).astype(np.int32), start=0)])
     return attach(shown, Branches.of(random.integers(1, 61, (branches, 3)).astype(np.int32), start=tokens))
 batches = [pack([tree(14, 3)]), pack([tree(9, 2), tree(20, 4)]), pack([tree(240, 2), tree(200, 5)])]
+from peft import LoraConfig
+from recollect.errors import ModelError
+def adapted(dropout):
+    causal = build("qwen3")
+    if dropout is not None:
+        torch.manual_seed(0)
+        targets = ["q_proj", "v_proj", "down_proj"]
+        causal.add_adapter(LoraConfig(r=2, lora_dropout=dropout, target_modules=targets, init_lora_weights=False))
+        causal.train(causal.training)  # the new layers too
+    return LanguageModel(causal, answers=((1,), (2,))).train()
+
+low_rank = LOW_RANK
 gradients = []
 for compiled in (False, True):
-    model = LanguageModel(build("qwen3"), answers=((1,), (2,))).train()
+    model = adapted(0.0 if low_rank else None)
     if compiled:
         compile_for_tuning(model)
     for batch in batches:
         logits = model(batch)
         (logits[:, 1] - logits[:, 0]).square().sum().backward()
-    gradients.append({name: weight.grad for name, weight in model.named_parameters()})
+    gradients.append({name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad})
 assert all(grad is not None for grad in gradients[1].values())
+assert any("lora_A" in name for name in gradients[1]) == low_rank
 for name, grad in gradients[0].items():
     torch.testing.assert_close(gradients[1][name], grad, rtol=1e-4, atol=1e-4 * float(grad.abs().max()))
+try:
+    compile_for_tuning(adapted(0.1))
+except ModelError as error:
+    assert "lora_dropout" in str(error), error
+else:
+    raise AssertionError("dropout was not refused")
 """
 
 
-@pytest.mark.parametrize("program", [PROGRAM, TUNING], ids=["serving", "tuning"])
+PROGRAMS = {
+    "serving": PROGRAM,
+    "tuning": TUNING.replace("LOW_RANK", "False"),
+    "tuning by low rank": TUNING.replace("LOW_RANK", "True"),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 @pytest.mark.skipif(
     "compiled" not in available_ways(LanguageModel(build("qwen3"), answers=((1,), (2,)))), reason="no compiler"
 )

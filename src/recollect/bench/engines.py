@@ -22,7 +22,7 @@ from recollect.bench.questions import ANSWERS, Question
 from recollect.errors import ModelError
 from recollect.model.cache import TrunkCache
 from recollect.model.language_model import LanguageModel
-from recollect.model.ways import available_ways, use_way
+from recollect.model.ways import PREPARED, available_ways, use_way
 
 __all__ = ["DTYPES", "Engine", "largest_difference", "make_engines", "require_agreement"]
 
@@ -65,14 +65,14 @@ def make_engines(causal: PreTrainedModel, *, precisions: Sequence[str], compiled
     precisions
         Of products: float32, bfloat16, int8; the first is that of the weights.
     compiled
-        Whether ways that take long to prepare are wanted.
+        Whether ways that take long to prepare are wanted: compiled and recorded ones.
     """
     wide = precisions[0]
     engines = [Engine("stock", kind, _model(causal, DTYPES[kind])) for kind in precisions if kind in DTYPES]
     for way in available_ways(engines[0].model):
         name, _, suffix = way.partition("-")
         kind = suffix or wide
-        if name != "stock" and kind in precisions and (compiled or name != "compiled"):
+        if name != "stock" and kind in precisions and (compiled or name not in PREPARED):
             model = _model(causal, DTYPES[wide])
             use_way(model, way)
             engines.append(Engine(name, kind, model))

@@ -91,12 +91,12 @@ def _measure_ways(speed: Mapping[str, float]) -> dict[str, Any]:
     from recollect.model.language_model import LanguageModel
     from recollect.model.nano import build_nano
     from recollect.model.settings import NanoShape
-    from recollect.model.ways import AUTOMATIC, available_ways, measure_ways
+    from recollect.model.ways import AUTOMATIC, PREPARED, available_ways, measure_ways
 
     model = LanguageModel(build_nano(NanoShape(), vocabulary=512, seed=0), answers=((1,), (2,))).eval()
     there = available_ways(model)
     hopeless = "bfloat16" if speed["bfloat16"] < speed["float32"] else "none"
-    measured = [name for name in there if not name.startswith("compiled") and not name.endswith(hopeless)]
+    measured = [name for name in there if not name.startswith(PREPARED) and not name.endswith(hopeless)]
     seconds = measure_ways(model, names=measured, rounds=1, **QUERY)
     return {
         **QUERY,
@@ -107,6 +107,8 @@ def _measure_ways(speed: Mapping[str, float]) -> dict[str, Any]:
 
 
 def _show_ways(ways: Mapping[str, Any]) -> None:
+    from recollect.model.ways import PREPARED
+
     show(
         f"ways of serving: {ways['candidates']} candidates of {ways['length']} tokens behind {ways['trunk']}, "
         "small random model"
@@ -116,7 +118,7 @@ def _show_ways(ways: Mapping[str, Any]) -> None:
         [
             *((name, f"{taken[name]:,.0f} ms", "automatic" if name == ways["automatic"] else "") for name in taken),
             *(
-                (name, "not measured", "compiled when asked for" if name.startswith("compiled") else "slow here")
+                (name, "not measured", "prepared when asked for" if name.startswith(PREPARED) else "slow here")
                 for name in ways["not_measured"]
             ),
         ]

@@ -182,13 +182,20 @@ def attend_trunk(
     *,
     scaling: float,
     softcap: float | None = None,
+    added: Float[Tensor, " P"] | None = None,
 ) -> tuple[Float[Tensor, "C H N E"], Float[Tensor, "C H N"]]:
-    """Attend all branches to the trunk as one product, and return the log-sum-exp of each query's scores as well."""
+    """Attend all branches to the trunk as one product, and return the log-sum-exp of each query's scores as well.
+
+    ``added`` to the scores, such as minus infinity for room that no token fills yet, builds the score matrix.
+    """
     count, heads, length, width = query.shape
     shared = key.shape[1]
     grouped = query.reshape(count, shared, heads // shared, length, width)
     rows = grouped.permute(1, 2, 0, 3, 4).reshape(1, shared, heads // shared * count * length, width)
-    output, lse = _attend_with_lse(rows, key, value, scaling=scaling, softcap=softcap)
+    if added is None:
+        output, lse = _attend_with_lse(rows, key, value, scaling=scaling, softcap=softcap)
+    else:
+        output, lse = _attend_explicitly(rows, key, value, mask=added, scaling=scaling, cap=softcap)
     return (
         output.reshape(heads, count, length, width).transpose(0, 1),
         lse.reshape(heads, count, length).transpose(0, 1),

@@ -47,7 +47,9 @@ from recollect.model.compact_layer import (
 __all__ = ["CHUNK_TOKENS", "CompactDecoder", "Functions", "Halves", "Plainly", "Trunks"]
 
 CHUNK_TOKENS: Final = 768
-"""Branch tokens computed together: little enough to stay in a processor's cache."""
+"""Branch tokens computed together on a processor: little enough to stay in its cache."""
+
+_CHUNK_ELSEWHERE: Final = 16_384  # an accelerator wants large products
 
 Halves = tuple[Callable[..., Any], Callable[..., Any]]
 _AS_WRITTEN: Final = (enter_layer, leave_layer)
@@ -115,15 +117,18 @@ class CompactDecoder:
     tree_halves: Halves = (enter_layer, finish_layer)
 
     @classmethod
-    def of(cls, causal: PreTrainedModel, dtype: torch.dtype | None = None) -> Self | None:
+    def of(cls, causal: PreTrainedModel, dtype: torch.dtype | None = None, *, adapted: bool = False) -> Self | None:
         """Read a backbone's weights, if it is of this shape.
 
         Parameters
         ----------
         causal
-            A causal language model. One with an adapter that is not merged is of another shape.
+            A causal language model.
         dtype
             Type to compute in; None means the backbone's own, without a copy.
+        adapted
+            Whether a low-rank adapter that is not merged, and drops nothing, is read as well; it stays what is tuned.
+            If not, such a model is of another shape.
 
         Returns
         -------
@@ -132,7 +137,7 @@ class CompactDecoder:
         """
         try:
             body = cast(Any, causal.base_model)
-            layers = tuple(read_layer(one) for one in body.layers)
+            layers = tuple(read_layer(one, adapted=adapted) for one in body.layers)
             first = body.layers[0]
             shape = Shape(
                 int(first.self_attn.head_dim),
@@ -140,7 +145,7 @@ class CompactDecoder:
                 float(first.input_layernorm.variance_epsilon),
             )
             decoder = cls(layers, cast(Tensor, body.norm.weight), shape, body.rotary_emb, Plainly())
-        except (AttributeError, IndexError, TypeError):
+        except (AttributeError, IndexError, TypeError, ValueError):
             return None
         if not repeats_hidden_states(causal, decoder.states):
             return None
@@ -171,7 +176,7 @@ class CompactDecoder:
 
     def chunk(self, length: int) -> int:
         """Return how many branches of that many tokens are computed together."""
-        return self.functions.chunk(length)
+        return self.functions.chunk(length) if self.norm.is_cpu else max(1, _CHUNK_ELSEWHERE // length)
 
     def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
         """Write the keys and values of new trunk tokens into the store of a plan.
@@ -186,7 +191,7 @@ class CompactDecoder:
             Where they are written, and what they see.
         """
         hidden = embedded.to(self.dtype)
-        turns = self._turns(hidden, positions)
+        turns = self.turns(hidden, positions)
         *before, last = self.layers
         for number, layer in enumerate(before):
             query, key, value = enter_layer(layer, hidden, turns, places=None, shape=self.shape)
@@ -222,7 +227,7 @@ class CompactDecoder:
         room = functions.room(count, length)
         hidden, positions, places = _padded(embedded.to(self.dtype), positions, places, room)
         halves = functions.halves(*room)
-        turns = self._turns(hidden, positions)
+        turns = self.turns(hidden, positions)
         for number in range(len(self.layers) - 1):
             hidden = self._read_layer(number, hidden, turns, halves, trunks=trunks, asked=(None, None))
         seen = torch.arange(hidden.shape[1], device=hidden.device) <= places[..., None]
@@ -289,7 +294,7 @@ class CompactDecoder:
             Row and token of each slot.
         """
         hidden, (enter, finish) = embedded.to(self.dtype), self.tree_halves
-        turns = self._turns(hidden, positions)
+        turns = self.turns(hidden, positions)
         rows, tokens = slots.unbind(1)
         for number, layer in enumerate(self.layers):
             states = in_one_dtype(*enter(layer, hidden, turns, places=None, shape=self.shape))
@@ -320,7 +325,8 @@ class CompactDecoder:
         trunk = [store.read(number, 2) for number in range(len(self.layers))]
         return self.read(embedded[:, 2:], positions[:, 2:], places=positions[:, 2:] - 2, trunks=[(1, trunk)])[0]
 
-    def _turns(self, hidden: Tensor, positions: Tensor) -> Turns:
+    def turns(self, hidden: Float[Tensor, "B T D"], positions: Int64[Tensor, "#B T"]) -> Turns:
+        """Compute the cosines and sines of positions, in the type of the states."""
         return cast(Turns, self.rotary(hidden, positions))
 
 

@@ -56,6 +56,18 @@ class Linear(NamedTuple):
     bias: Tensor | None
 
 
+class LoraLinear(NamedTuple):
+    """Weights of one product with a low-rank adapter that is tuned: of the base, R x I and O x R, and their factor."""
+
+    base: Linear
+    down: Tensor
+    up: Tensor
+    factor: float
+
+
+Product = Linear | LoraLinear | Int8Linear
+
+
 class Layer(NamedTuple):
     """Weights of one layer. Norms are vectors; those of queries and keys may be missing."""
 
@@ -63,13 +75,13 @@ class Layer(NamedTuple):
     before_feed: Tensor
     query_norm: Tensor | None
     key_norm: Tensor | None
-    query: Linear | Int8Linear
-    key: Linear | Int8Linear
-    value: Linear | Int8Linear
-    out: Linear | Int8Linear
-    gate: Linear | Int8Linear
-    up: Linear | Int8Linear
-    down: Linear | Int8Linear
+    query: Product
+    key: Product
+    value: Product
+    out: Product
+    gate: Product
+    up: Product
+    down: Product
 
 
 class Shape(NamedTuple):
@@ -153,8 +165,14 @@ def keys_and_values(layer: Layer, normed: Tensor, turns: Turns, shape: Shape) ->
     return _turned(keys, turns), _heads(_product(normed, layer.value), shape)
 
 
-def _product(states: Float[Tensor, "*B I"], by: Linear | Int8Linear) -> Float[Tensor, "*B O"]:
-    return functional.linear(states, by.weight, by.bias) if isinstance(by, Linear) else by(states)
+def _product(states: Float[Tensor, "*B I"], by: Product) -> Float[Tensor, "*B O"]:
+    if isinstance(by, Linear):
+        return functional.linear(states, by.weight, by.bias)
+    if isinstance(by, Int8Linear):
+        return by(states)
+    based = functional.linear(states, *by.base)
+    adapted = functional.linear(functional.linear(states.to(by.down.dtype), by.down), by.up)
+    return (based + by.factor * adapted).to(based.dtype)
 
 
 def _heads(states: Float[Tensor, "B T O"], shape: Shape) -> Float[Tensor, "B _ T E"]:
@@ -183,28 +201,28 @@ def _at(states: Float[Tensor, "#C L _"], places: Int64[Tensor, "C N"]) -> Float[
     return states.expand(len(places), -1, -1).gather(1, places[..., None].expand(-1, -1, width))
 
 
-def read_layer(module: Any) -> Layer:
-    """Read one layer of a backbone.
+def read_layer(module: Any, *, adapted: bool = False) -> Layer:
+    """Read one layer of a backbone, with its low-rank adapter where that is wanted.
 
     Raises
     ------
     AttributeError, TypeError
         If it is of another shape.
     """
-    attention, feed = module.self_attn, module.mlp
+    attention, feed, read = module.self_attn, module.mlp, _adapted_linear if adapted else _linear
     query_norm, key_norm = (getattr(attention, name, None) for name in ("q_norm", "k_norm"))
     return Layer(
         before_attention=module.input_layernorm.weight,
         before_feed=module.post_attention_layernorm.weight,
         query_norm=None if query_norm is None else query_norm.weight,
         key_norm=None if key_norm is None else key_norm.weight,
-        query=_linear(attention.q_proj),
-        key=_linear(attention.k_proj),
-        value=_linear(attention.v_proj),
-        out=_linear(attention.o_proj),
-        gate=_linear(feed.gate_proj),
-        up=_linear(feed.up_proj),
-        down=_linear(feed.down_proj),
+        query=read(attention.q_proj),
+        key=read(attention.k_proj),
+        value=read(attention.v_proj),
+        out=read(attention.o_proj),
+        gate=read(feed.gate_proj),
+        up=read(feed.up_proj),
+        down=read(feed.down_proj),
     )
 
 
@@ -212,6 +230,23 @@ def _linear(module: Any) -> Linear:
     if type(module) is not nn.Linear:
         raise TypeError(f"a product of another kind: {type(module).__name__}")
     return Linear(module.weight, cast(Tensor | None, module.bias))
+
+
+def _adapted_linear(module: Any) -> Product:
+    """Read a product with the one plain adapter that it may have, which drops nothing.
+
+    Raises
+    ------
+    TypeError
+        If it has another kind of adapter.
+    """
+    if type(module) is nn.Linear:
+        return _linear(module)
+    (name,) = module.active_adapters
+    if module.merged or module.lora_variant or not isinstance(module.lora_dropout[name], nn.Identity):
+        raise TypeError("an adapter of another kind")
+    down, up = module.lora_A[name].weight, module.lora_B[name].weight
+    return LoraLinear(_linear(module.base_layer), down, up, float(module.scaling[name]))
 
 
 def convert_layer(layer: Layer, dtype: torch.dtype) -> Layer:

@@ -28,12 +28,14 @@ from transformers import PreTrainedModel
 from recollect.errors import ModelError
 from recollect.model.answer_head import answer_logits, text_answer_logits
 from recollect.model.answer_tokens import AnswerTokens
-from recollect.model.attention import PLAN, AttentionPlan, MaskPlan
+from recollect.model.attention import MaskPlan
 from recollect.model.cache import AppendPlan, CascadePlan, CascadesPlan, KeyValueStore, TrunkCache
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
 from recollect.model.compact import CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues
+from recollect.model.graphed import GraphedDecoder
 from recollect.model.native.decoder import NativeDecoder
+from recollect.model.passes import added_mask, embed_tokens, reachable_positions, run_body, to_device
 from recollect.model.quantised import CacheKind
 from recollect.model.tree_attention import tree_plan
 from recollect.model.visibility import check_relation, relation_to_cache, sees_all_before
@@ -44,7 +46,7 @@ from recollect.prompt.tree import PromptTree
 
 __all__ = ["Decoder", "LanguageModel"]
 
-Decoder = CompactDecoder | NativeDecoder
+Decoder = CompactDecoder | GraphedDecoder | NativeDecoder
 """What may stand in for a backbone's own forward pass."""
 
 _CHUNK_TOKENS = 2048  # branch tokens computed together
@@ -152,7 +154,7 @@ class LanguageModel(nn.Module):
         plan = tree_plan(self.causal, packed.mask, dtype=dtype, added=added) if self.pluggable else None
         mask = None if plan is not None else added(packed.mask)[:, None]
         if decoder is None:
-            hidden = self._body(embedded, packed.positions, mask=mask, plan=plan)
+            hidden = run_body(self.causal, embedded, self._reachable(packed.positions), mask=mask, plan=plan)
             rows, tokens = slots.unbind(1)
             return hidden[rows, tokens]
         positions = self._reachable(packed.positions)
@@ -208,7 +210,7 @@ class LanguageModel(nn.Module):
             embedded = self._embed(delta.tokens[None], delta.items[None], delta.features[None])
             plan, decoder = AppendPlan(store, cache.length, mask), self._serving_decoder()
             if decoder is None:
-                self._body(embedded, delta.positions[None], plan=plan)
+                run_body(self.causal, embedded, self._reachable(delta.positions[None]), plan=plan)
             else:
                 decoder.append(embedded, self._reachable(delta.positions[None]), plan=plan)
         return TrunkCache(store, *grown)
@@ -310,7 +312,8 @@ class LanguageModel(nn.Module):
             asked = self._tensor(places)
             return decoder.read(embedded, self._reachable(positions), places=asked, trunks=trunks)
         plans = [(count, CascadePlan(trunk)) for count, trunk in trunks]
-        hidden = self._body(embedded, positions, plan=plans[0][1] if len(plans) == 1 else CascadesPlan(plans))
+        plan = plans[0][1] if len(plans) == 1 else CascadesPlan(plans)
+        hidden = run_body(self.causal, embedded, self._reachable(positions), plan=plan)
         return hidden[torch.arange(len(part), device=self.device)[:, None], self._tensor(places)]
 
     def _read_packed(
@@ -345,90 +348,23 @@ class LanguageModel(nn.Module):
         items: Int32[np.ndarray, "B T"],
         features: Float32[np.ndarray, "B T F"],
     ) -> Float[Tensor, "B T D"]:
-        """Look up input vectors, and let the item channel give those of soft tokens.
+        return embed_tokens(self.causal, self.channel, tokens, items, features)
 
-        Raises
-        ------
-        ModelError
-            If there are soft tokens without an item channel.
-        """
-        embedded = cast(Tensor, self.causal.get_input_embeddings()(self._tensor(tokens)))
-        where = np.flatnonzero(items >= 0)
-        if where.size == 0:
-            return embedded
-        if self.channel is None:
-            raise ModelError(
-                what="the prompt holds soft item tokens, but the model has no item channel",
-                got=f"{where.size} soft tokens",
-                expected="text tokens only",
-                do="give the language model an item channel, or choose a layout that prints titles",
-            )
-        flat, index = embedded.flatten(0, 1), self._tensor(where)
-        codes = self._tensor(items.reshape(-1)[where])
-        numbers = self._tensor(features.reshape(items.size, features.shape[-1])[where]).to(flat.dtype)
-        soft = cast(Tensor, self.channel(codes, numbers, flat[index]))
-        return flat.index_copy(0, index, soft.to(flat.dtype)).view_as(embedded)
-
-    def _body(
-        self,
-        embedded: Float[Tensor, "B T D"],
-        positions: Int32[np.ndarray, "#B T"],
-        *,
-        mask: Tensor | None = None,
-        plan: AttentionPlan | None = None,
-    ) -> Float[Tensor, "B T D"]:
-        """Run the backbone without its output layer.
-
-        Raises
-        ------
-        ModelError
-            If a position lies farther than the backbone can look.
-        """
-        ids = self._reachable(positions)
-        if mask is None:  # the plan knows what sees what; this keeps transformers from building a mask of its own
-            mask = embedded.new_zeros((1, 1, 1, 1))
-        output = self.causal.base_model(
-            inputs_embeds=embedded,
-            attention_mask=mask,
-            position_ids=ids,
-            use_cache=False,
-            **({} if plan is None else {PLAN: plan}),
-        )
-        return cast(Tensor, output.last_hidden_state)
+    def _reachable(self, positions: Int32[np.ndarray, "#B T"]) -> Int64[Tensor, "#B T"]:
+        return reachable_positions(positions, limit=self.span_limit, device=self.device)
 
     def _added_mask(
         self, seen: Bool[np.ndarray, "*B Q K"], *, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "*B Q K"]:
-        """Turn visibility into numbers that are added to attention scores, in a type or that of those scores."""
-        hidden, dtype = ~self._tensor(seen), dtype or self._score_type()
-        return torch.zeros(seen.shape, dtype=dtype, device=self.device).masked_fill_(hidden, torch.finfo(dtype).min)
+        return added_mask(seen, dtype=dtype or self._score_type(), device=self.device)
 
     def _score_type(self) -> torch.dtype:
         """Return the type in which the backbone's attention computes."""
         kind = self.device.type
         return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else self.causal.dtype
 
-    def _reachable(self, positions: Int32[np.ndarray, "#B T"]) -> Int64[Tensor, "#B T"]:
-        """Bring positions to the backbone's device.
-
-        Raises
-        ------
-        ModelError
-            If one lies farther than the backbone can look.
-        """
-        farthest = int(positions.max(initial=0))
-        if farthest >= self.span_limit:
-            raise ModelError(
-                what="a prompt reaches farther than the backbone can look",
-                got=f"position {farthest}",
-                expected=f"positions below {self.span_limit}",
-                do="show fewer events, or choose a backbone with a longer context",
-            )
-        return self._tensor(positions).long()
-
     def _tensor(self, array: np.ndarray) -> Tensor:
-        """Bring an array to the backbone's device."""
-        return torch.from_numpy(array if array.flags.writeable else array.copy()).to(self.device)
+        return to_device(array, self.device)
 
 
 def _within(

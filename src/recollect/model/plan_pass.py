@@ -14,6 +14,7 @@ from torch import Tensor
 from recollect.errors import ModelError
 from recollect.model.attention import AttentionPlan
 from recollect.model.language_model import LanguageModel
+from recollect.model.passes import embed_tokens, reachable_positions, run_body
 from recollect.prompt.branches import Branches
 
 __all__ = ["require_gates", "run_rows"]
@@ -38,8 +39,9 @@ def run_rows(model: LanguageModel, rows: Branches, plan: AttentionPlan) -> Float
     """
     same = bool((rows.positions == rows.positions[:1]).all())
     positions = rows.positions[:1] if same else rows.positions
-    embedded = model._embed(rows.tokens, rows.items, rows.features)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    return model._body(embedded, positions, plan=plan)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    reached = reachable_positions(positions, limit=model.span_limit, device=model.device)
+    embedded = embed_tokens(model.causal, model.channel, rows.tokens, rows.items, rows.features)
+    return run_body(model.causal, embedded, reached, plan=plan)
 
 
 def require_gates(model: LanguageModel) -> None:

@@ -5,6 +5,7 @@
 | stock | the backbone's own forward pass with our attention | yes |
 | compact | the compact decoder (`recollect.model.compact`) | yes |
 | compiled | the same, its layers compiled for the lengths asked for | yes |
+| graphed | the same, small batches replayed as CUDA graphs (`recollect.model.graphed`) | yes |
 | compact-bfloat16, compiled-bfloat16 | the same in bfloat16 | no |
 | native-bfloat16 | our own kernel on AMX tiles (`recollect.model.native.decoder`) | no |
 | compact-int8 | the compact decoder with int8 weights | no |
@@ -33,6 +34,7 @@ from recollect.model.adapters import merge_lora
 from recollect.model.cache import TrunkCache
 from recollect.model.compact import CompactDecoder
 from recollect.model.compiled import MANY, CompiledHalves, compiled_tree_halves
+from recollect.model.graphed import GraphedDecoder
 from recollect.model.language_model import Decoder, LanguageModel
 from recollect.model.native.decoder import NativeDecoder, lacks_for_native
 from recollect.model.native.library import compiler
@@ -43,6 +45,7 @@ from recollect.prompt.tree import PromptTree, Segment, join_segments
 
 __all__ = [
     "AUTOMATIC",
+    "PREPARED",
     "WAYS",
     "available_ways",
     "bytes_per_token",
@@ -53,12 +56,16 @@ __all__ = [
 ]
 
 WAYS: Final = (
-    *("stock", "compact", "compiled", "compact-bfloat16", "compiled-bfloat16", "native-bfloat16", "compact-int8"),
+    *("stock", "compact", "compiled", "graphed"),
+    *("compact-bfloat16", "compiled-bfloat16", "native-bfloat16", "compact-int8"),
 )
 """Names of all ways."""
 
 AUTOMATIC: Final = ("stock", "compact")
 """Ways that may be chosen without being asked for: exact, and ready at once."""
+
+PREPARED: Final = ("compiled", "graphed")
+"""Beginnings of the names of ways that are prepared for some lengths of branches, which takes seconds."""
 
 _LENGTHS: Final = (24,)
 
@@ -77,7 +84,7 @@ def use_way(model: LanguageModel, name: str, *, cache: str = "as computed", leng
     cache
         How new trunks keep keys and values: as computed, bfloat16 or int8.
     lengths
-        Tokens of the branches for which a compiled way is compiled, now; others run as written.
+        Tokens of the branches for which a way is compiled or recorded, now; others run as written.
 
     Raises
     ------
@@ -95,7 +102,7 @@ def use_way(model: LanguageModel, name: str, *, cache: str = "as computed", leng
         )
     if name != "stock":
         merge_lora(model.causal)
-    decoder = _decoder(model, name)
+    decoder = _decoder(model, name, lengths)
     model.decoder, model.cache_kind = decoder, cache
     if isinstance(decoder, CompactDecoder) and isinstance(decoder.functions, CompiledHalves):
         trunk = model.append(TrunkCache.empty(), _random_trunk(np.zeros(2, np.int32)))
@@ -103,7 +110,7 @@ def use_way(model: LanguageModel, name: str, *, cache: str = "as computed", leng
 
 
 def compile_for_tuning(model: LanguageModel) -> None:
-    """Let a model tune through compiled layers: the same mathematics, the last layer at answer slots only.
+    """Let a model tune through compiled layers, in full or by low rank: the same mathematics, less of the last layer.
 
     Parameters
     ----------
@@ -113,16 +120,16 @@ def compile_for_tuning(model: LanguageModel) -> None:
     Raises
     ------
     ModelError
-        If this backbone, with its adapter if it has one, or this machine does not allow it.
+        If this backbone, its adapter or this machine does not allow it.
     """
-    decoder = CompactDecoder.of(model.causal) if model.pluggable else None
+    decoder = CompactDecoder.of(model.causal, adapted=True) if model.pluggable else None
     lacking = None if decoder is None else _lacking("compiled", model, decoder)
     if decoder is None or lacking is not None or drops_attention(model.causal.config):
         raise ModelError(
             what="this model cannot be tuned through compiled layers",
-            got=lacking or f"{type(model.causal).__name__}, with adapters or dropout or not of the Llama shape",
-            expected="Llama, Qwen or Mistral, tuned in full without dropout of attention, and a C++ compiler",
-            do="set tuning.compile to false",
+            got=lacking or f"{type(model.causal).__name__}, with dropout or not of the Llama shape",
+            expected="Llama, Qwen or Mistral without dropout of attention or of the adapter, and a C++ compiler",
+            do="set tuning.compile to false, or tuning.lora_dropout to 0",
         )
     model.tuning_decoder = replace(decoder, tree_halves=compiled_tree_halves())
 
@@ -227,7 +234,7 @@ def bytes_per_token(model: LanguageModel) -> dict[str, float]:
     return sizes
 
 
-def _decoder(model: LanguageModel, name: str) -> Decoder | None:
+def _decoder(model: LanguageModel, name: str, lengths: Sequence[int]) -> Decoder | None:
     """Make the decoder of a way; None is the backbone itself.
 
     Raises
@@ -248,6 +255,8 @@ def _decoder(model: LanguageModel, name: str) -> Decoder | None:
             expected=f"one of {', '.join(available_ways(model))}",
             do="choose one of these, or none",
         )
+    if name == "graphed":
+        return GraphedDecoder.of(decoder, lengths=lengths, reach=model.span_limit)
     return _made(name, decoder)
 
 
@@ -272,6 +281,8 @@ def _lacking(name: str, model: LanguageModel, decoder: CompactDecoder) -> str | 
     on_cpu = model.device.type == "cpu"
     if name.startswith("compiled") and on_cpu and not shutil.which(compiler()):
         return "no C++ compiler"
+    if name == "graphed":
+        return None if model.device.type == "cuda" else "no CUDA device"
     if name.startswith("native"):
         return lacks_for_native(decoder) if on_cpu else "a kernel for processors, and the model is elsewhere"
     if name.endswith("int8") and not (on_cpu and int8_is_possible()):
