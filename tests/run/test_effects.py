@@ -84,6 +84,32 @@ def test_a_measure_writes_what_a_prompt_shows(world, tuned):
     assert len(question.trunk) == len(measure.layout.start(2)) + blocks.sum() + history
 
 
+def test_remembered_answers_are_those_asked_anew(world, tuned):
+    line = Context(world.log, rule=tuned.recipe.past.rule(), prior=tuned.prior).timeline(2)
+    kept = make_measure(tuned, world)
+    for known in (len(line) - 1, len(line)):
+        pool = make_pool(line, known, tuned.recipe.effects)
+        for seed in range(3):
+            gates = np.random.default_rng(seed).choice([0.0, 0.2, 1.0], (4, len(pool)))
+            anew = make_measure(tuned, world).predictions(pool, gates)
+            assert kept.predictions(pool, gates) == pytest.approx(anew, abs=EXACT)
+
+
+def test_what_a_question_may_not_see_makes_no_new_question(world, tuned):
+    line = Context(world.log, rule=tuned.recipe.past.rule(), prior=tuned.prior).timeline(2)
+    pool = make_pool(line, len(line), tuned.recipe.effects)
+    measure = make_measure(tuned, world)
+    assert not pool.visible[:, -1].any()
+    first, second = np.zeros((2, 1, len(pool)))
+    second[:, -1] = 1.0
+    said = measure.predictions(pool, first)
+    assert (measure.predictions(pool, second) == said).all()
+    assert len(measure.asked) == len(pool.support)
+    later = make_pool(line, len(line) - 1, tuned.recipe.effects)
+    measure.predictions(later, first)
+    assert len(measure.asked) == len(pool.support) + 1  # all but the oldest were asked a moment later, too
+
+
 def test_a_stream_has_no_demonstrations_to_measure(world, tuned):
     with pytest.raises(UsageError, match="block layout"):
         make_measure(replace(tuned, recipe=load_recipe("stream")), world)

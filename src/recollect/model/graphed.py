@@ -156,7 +156,7 @@ class GraphedDecoder:
             for count in _COUNTS:
                 for room in rooms:
                     cut = [(keys[:, :, :room], values[:, :, :room]) for keys, values in trunk]
-                    recordings[length, count, room] = _recorded(decoder, count, length, cut, record)
+                    recordings[length, count, room] = _recorded(decoder, (count, length), cut, record=record)
         made = cls(decoder, recordings)
         made._require_same_answers(reach)
         return made
@@ -259,15 +259,16 @@ def _empty_room(decoder: CompactDecoder, number: int, tokens: int) -> KeysAndVal
 
 
 def _recorded(
-    decoder: CompactDecoder, count: int, length: int, trunk: list[KeysAndValues], record: Recorder
+    decoder: CompactDecoder, size: tuple[int, int], trunk: list[KeysAndValues], *, record: Recorder
 ) -> _Recording:
-    """Set memory aside for a pass, and record it.
+    """Set memory aside for a pass of so many branches of so many tokens, and record it.
 
     Raises
     ------
     ModelError
         If the device cannot.
     """
+    count, length = size
     like, width = decoder.norm, decoder.shape.width
     embedded, states = like.new_zeros((count, length, len(like))), like.new_zeros((count, 1, len(like)))
     turns = like.new_zeros((1, length, width)), like.new_zeros((1, length, width))

@@ -6,13 +6,18 @@ as it was asked (the history of its moment, then the question); the blocks stand
 (spec `lrgd`, sections 2.7 and 3.5), behind the beginning that every prompt of the person has. The prompt that is served
 shows the chosen ones one after the other.
 
-Dimension letters: N demonstrations of a pool, Q support queries, S sets, A answers, T tokens.
+Dimension letters: N demonstrations of a pool, Q support queries, S sets, R rows (a query under a set), A answers,
+T tokens.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float64, Int32, Int64
@@ -28,6 +33,33 @@ from recollect.prompt.block import BlockLayout
 from recollect.prompt.branches import Branches
 from recollect.run.tuned import TunedModel
 
+_REMEMBERED: Final = 16_384  # answers
+
+
+class Answered:
+    """Keep the latest answers by a digest of all that determines them."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[bytes, Float64[np.ndarray, " A"]] = OrderedDict()
+        self._lock = Lock()  # several questions may be asked at once
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def recall(self, names: Sequence[bytes]) -> dict[bytes, Float64[np.ndarray, " A"]]:
+        """Return the answers that are kept."""
+        with self._lock:
+            return {name: self._kept[name] for name in names if name in self._kept}
+
+    def remember(self, answers: dict[bytes, Float64[np.ndarray, " A"]]) -> None:
+        """Keep some answers, and forget the oldest."""
+        with self._lock:
+            for name, answer in answers.items():
+                self._kept[name] = answer
+                self._kept.move_to_end(name)
+            while len(self._kept) > _REMEMBERED:
+                self._kept.popitem(last=False)
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class BlockMeasure:
@@ -41,11 +73,15 @@ class BlockMeasure:
         Chooses the history of each event.
     banks : Banks
         Keeps what the model has encoded.
+    asked : Answered
+        Remembers answers: most questions of a moment were asked at the moment before, and a candidate that a question
+        may not see changes nothing about it.
     """
 
     layout: BlockLayout
     chooser: BlockChooser
     banks: Banks
+    asked: Answered = field(default_factory=Answered)
 
     @classmethod
     def of(cls, tuned: TunedModel, layout: BlockLayout, chooser: BlockChooser) -> BlockMeasure:
@@ -74,9 +110,28 @@ class BlockMeasure:
         ModelError
             If the model's attention takes no gates, or its answers have several tokens.
         """
-        bank = self._bank(pool)
-        each = gates[:, None, :] * pool.visible
-        return predictions(self.banks.model, bank, padded(self.questions(pool), start=bank.next_position), each)
+        sets, count = len(gates), len(pool.support)
+        rows = (gates[:, None, :] * pool.visible).reshape(sets * count, -1)
+        texts = self.questions(pool) * sets
+        names = self._names(pool, texts, rows)
+        known = self.asked.recall(names)
+        fresh = {name: row for row, name in enumerate(names) if name not in known}
+        if fresh:
+            bank, wanted = self._bank(pool), list(fresh.values())
+            queries = padded([texts[row] for row in wanted], start=bank.next_position)
+            known |= zip(fresh, predictions(self.banks.model, bank, queries, rows[None, wanted])[0], strict=True)
+        self.asked.remember(known)
+        return np.stack([known[name] for name in names]).reshape(sets, count, -1)
+
+    def _names(self, pool: Pool, texts: list[Int32[np.ndarray, "_"]], rows: Float64[np.ndarray, "R N"]) -> list[bytes]:
+        """Digest what determines each answer: beginning, question, where that begins, and what it is shown."""
+        blocks = self.blocks(pool)
+        begins = _digest(str(max(map(len, blocks))).encode(), self.layout.start(pool.line.user).tobytes())
+        written = np.stack([np.frombuffer(_digest(block.tobytes()), np.uint8) for block in blocks])
+        return [
+            _digest(begins, _digest(text.tobytes()), written[row > 0].tobytes(), row[row > 0].tobytes())
+            for text, row in zip(texts, rows, strict=True)
+        ]
 
     def effects(self, pool: Pool, gates: Float64[np.ndarray, " N"]) -> Effects:
         """Measure all candidates at once.
@@ -151,3 +206,7 @@ def padded(texts: Sequence[Int32[np.ndarray, "_"]], *, start: int) -> Branches:
     tokens = np.zeros(inside.shape, np.int32)
     tokens[inside] = np.concatenate(list(texts))
     return Branches.of(tokens, start=start, slots=lengths - np.int32(1))
+
+
+def _digest(*parts: bytes) -> bytes:
+    return hashlib.blake2b(b"".join(parts), digest_size=16).digest()
