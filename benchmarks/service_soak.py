@@ -90,13 +90,16 @@ class _Soak:
 
 
 def measure_soak(job: Job) -> list[Outcome]:
-    """Send all requests, and look at memory."""
+    """Send all requests, or those until Ctrl-C, and look at memory."""
     with (
         store_place((job.stores or ("sqlite",))[0], job.folder) as url,
         ServiceProcess(job, store=url, **_BUDGETS) as service,
     ):
         soak = _Soak(job, service)
-        asyncio.run(soak.run())
+        try:
+            asyncio.run(soak.run())
+        except KeyboardInterrupt:
+            say(f"stopped after {sum(soak.answers.values()):,} requests; the figures are of these")
     return [Outcome("soak", _figures(job, soak), {"answers": dict(soak.answers), "samples": _plain(soak.samples)})]
 
 
