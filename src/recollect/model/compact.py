@@ -44,7 +44,7 @@ from recollect.model.compact_layer import (
     read_layer,
 )
 
-__all__ = ["CHUNK_TOKENS", "CompactDecoder", "Functions", "Halves", "Plainly", "Trunks"]
+__all__ = ["CHUNK_TOKENS", "CompactBased", "CompactDecoder", "Functions", "Halves", "Plainly", "Trunks"]
 
 CHUNK_TOKENS: Final = 768
 """Branch tokens computed together on a processor: little enough to stay in its cache."""
@@ -328,6 +328,43 @@ class CompactDecoder:
     def turns(self, hidden: Float[Tensor, "B T D"], positions: Int64[Tensor, "#B T"]) -> Turns:
         """Compute the cosines and sines of positions, in the type of the states."""
         return cast(Turns, self.rotary(hidden, positions))
+
+
+class CompactBased:
+    """Compute as the compact decoder whatever a subclass does not compute otherwise.
+
+    Parameters
+    ----------
+    compact
+        The weights.
+    """
+
+    def __init__(self, compact: CompactDecoder) -> None:
+        self.compact = compact
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of keys and values."""
+        return self.compact.dtype
+
+    def chunk(self, length: int) -> int:
+        """Return how many branches of that many tokens are computed together."""
+        return self.compact.chunk(length)
+
+    def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
+        """Write the keys and values of new trunk tokens, as `CompactDecoder.append`."""
+        self.compact.append(embedded, positions, plan=plan)
+
+    def encode(
+        self,
+        embedded: Float[Tensor, "B T D"],
+        positions: Int64[Tensor, "#B T"],
+        *,
+        plan: AttentionPlan,
+        slots: Int64[Tensor, "S 2"],
+    ) -> Float[Tensor, "S D"]:
+        """Compute the last hidden states at the slots of packed trees, as `CompactDecoder.encode`."""
+        return self.compact.encode(embedded, positions, plan=plan, slots=slots)
 
 
 def _padded(hidden: Tensor, positions: Tensor, places: Tensor, room: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,7 @@ without a compiler, so a recording on a processor (`repeat`) computes what the a
 repeat the compact decoder's answer before it is used.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, D width, P room for trunk tokens,
-B rows, T tokens, S slots, K key/value heads, E width of a head.
+K key/value heads, E width of a head; c branches and l tokens that do not fill theirs.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +20,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from recollect.errors import ModelError
-from recollect.model.attention import AttentionPlan, attend_trunk
-from recollect.model.cache import AppendPlan
-from recollect.model.compact import CompactDecoder, Trunks
+from recollect.model.attention import attend_trunk
+from recollect.model.compact import CompactBased, CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues, Turns, enter_layer, leave_layer, normalise
 
 __all__ = ["GraphedDecoder", "Recorder", "record_graph", "repeat"]
@@ -34,7 +33,8 @@ _INSTEAD: Final = {
     "expected": "a recording that gives the same hidden states",
     "do": "serve in the way 'compact', and report this with the versions that `recollect doctor` prints",
 }
-_TOLERANCES: Final = {torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+_EXACT: Final = 1e-4
+_TOLERANCES: Final = {torch.float16: 1e-2, torch.bfloat16: 5e-2}
 
 Recorder = Callable[[Callable[[], None]], Callable[[], None]]
 """Takes a pass over fixed memory; returns what repeats it."""
@@ -111,7 +111,7 @@ class _Recording:
                 room[:, :, :tokens] = new
 
 
-class GraphedDecoder:
+class GraphedDecoder(CompactBased):
     """Replay small batches of branches; all else as the compact decoder. Make one with `GraphedDecoder.of`.
 
     Parameters
@@ -123,7 +123,7 @@ class GraphedDecoder:
     """
 
     def __init__(self, compact: CompactDecoder, recordings: dict[tuple[int, int, int], _Recording]) -> None:
-        self.compact = compact
+        super().__init__(compact)
         self._recordings = recordings
         self._lock = Lock()
 
@@ -160,30 +160,6 @@ class GraphedDecoder:
         made = cls(decoder, recordings)
         made._require_same_answers(reach)
         return made
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the numbers that are computed."""
-        return self.compact.dtype
-
-    def chunk(self, length: int) -> int:
-        """Return how many branches of that many tokens are computed together."""
-        return self.compact.chunk(length)
-
-    def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
-        """Write the keys and values of new trunk tokens, as `CompactDecoder.append`."""
-        self.compact.append(embedded, positions, plan=plan)
-
-    def encode(
-        self,
-        embedded: Float[Tensor, "B T D"],
-        positions: Int64[Tensor, "#B T"],
-        *,
-        plan: AttentionPlan,
-        slots: Int64[Tensor, "S 2"],
-    ) -> Float[Tensor, "S D"]:
-        """Compute the last hidden states at the slots of packed trees, as `CompactDecoder.encode`."""
-        return self.compact.encode(embedded, positions, plan=plan, slots=slots)
 
     def read(
         self,
@@ -244,7 +220,7 @@ class GraphedDecoder:
             recording.fill(embedded, self.compact.turns(embedded, positions), places, trunk)
             recording.replay()
             difference = float((recording.states[: count - 1] - expected).abs().max())
-            if not difference <= _TOLERANCES[self.dtype] * float(expected.abs().max()):
+            if not difference <= _TOLERANCES.get(self.dtype, _EXACT) * float(expected.abs().max()):
                 raise ModelError(
                     what="a recorded pass answers otherwise than the same pass run step by step",
                     got=f"a difference of {difference:.3g} for {count - 1} branches of {length} tokens",

@@ -4,7 +4,7 @@ What it decides: each thread takes some branches through all layers, so threads 
 event they take together. Weights are packed once, a trunk's keys and values in every query, which costs a few
 hundredths of it. Widths must be multiples of 32.
 
-Dimension letters: C branches, L tokens of a branch, N places asked of a branch, B rows, T tokens, S slots, D width,
+Dimension letters: C branches, L tokens of a branch, N places asked of a branch, T tokens, D width,
 O outputs, I inputs, K key/value heads, P trunk tokens, E width of a head.
 """
 
@@ -17,9 +17,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from recollect.model.attention import AttentionPlan
 from recollect.model.cache import AppendPlan
-from recollect.model.compact import CompactDecoder, Trunks
+from recollect.model.compact import CompactBased, CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues, Layer, Linear
 from recollect.model.native.library import DecoderNumbers, LayerWeights, Query, lacks_tiles, load_kernel
 
@@ -50,7 +49,7 @@ def lacks_for_native(decoder: CompactDecoder) -> str | None:
     return f"widths that are no multiples of {_STEP}: {odd}" if odd else None
 
 
-class NativeDecoder:
+class NativeDecoder(CompactBased):
     """Compute hidden states in bfloat16, those of branches and events by the kernel. Make one with `NativeDecoder.of`.
 
     Parameters
@@ -64,7 +63,7 @@ class NativeDecoder:
     """
 
     def __init__(self, compact: CompactDecoder, numbers: DecoderNumbers, kept: list[Any]) -> None:
-        self.compact = compact
+        super().__init__(compact)
         self._numbers = numbers
         self._kept = kept
 
@@ -100,11 +99,6 @@ class NativeDecoder:
         )
         return cls(decoder.converted(torch.bfloat16), numbers, [layers, packing])
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of keys and values."""
-        return self.compact.dtype
-
     def chunk(self, length: int) -> int:
         """Return how many branches one call takes."""
         return max(1, _CHUNK_TOKENS // length)
@@ -128,17 +122,6 @@ class NativeDecoder:
         self._ask(embedded, positions, trunk=trunk, ends=[1], new_keys=keys.data_ptr(), new_values=values.data_ptr())
         for number in range(len(kept)):
             plan.store.write(number, keys[number], values[number], after=plan.after)
-
-    def encode(
-        self,
-        embedded: Float[Tensor, "B T D"],
-        positions: Int64[Tensor, "#B T"],
-        *,
-        plan: AttentionPlan,
-        slots: Int64[Tensor, "S 2"],
-    ) -> Float[Tensor, "S D"]:
-        """Compute the last hidden states at the slots of packed trees, as `CompactDecoder.encode`."""
-        return self.compact.encode(embedded, positions, plan=plan, slots=slots)
 
     def read(
         self,
