@@ -126,7 +126,7 @@ class BlockMeasure:
     def _names(self, pool: Pool, texts: list[Int32[np.ndarray, "_"]], rows: Float64[np.ndarray, "R N"]) -> list[bytes]:
         """Digest what determines each answer: beginning, question, where that begins, and what it is shown."""
         blocks = self.blocks(pool)
-        begins = _digest(str(max(map(len, blocks))).encode(), self.layout.start(pool.line.user).tobytes())
+        begins = _digest(max(map(len, blocks)).to_bytes(8), self.layout.start(pool.line.user).tobytes())
         written = np.stack([np.frombuffer(_digest(block.tobytes()), np.uint8) for block in blocks])
         return [
             _digest(begins, _digest(text.tobytes()), written[row > 0].tobytes(), row[row > 0].tobytes())
