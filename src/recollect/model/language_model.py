@@ -348,7 +348,7 @@ class LanguageModel(nn.Module):
         items: Int32[np.ndarray, "B T"],
         features: Float32[np.ndarray, "B T F"],
     ) -> Float[Tensor, "B T D"]:
-        return embed_tokens(self.causal, self.channel, tokens, items, features)
+        return embed_tokens(self.causal, self.channel, tokens=tokens, items=items, features=features)
 
     def _reachable(self, positions: Int32[np.ndarray, "#B T"]) -> Int64[Tensor, "#B T"]:
         return reachable_positions(positions, limit=self.span_limit, device=self.device)

@@ -23,6 +23,7 @@ __all__ = ["added_mask", "embed_tokens", "reachable_positions", "run_body", "to_
 def embed_tokens(
     causal: PreTrainedModel,
     channel: nn.Module | None,
+    *,
     tokens: Int32[np.ndarray, "B T"],
     items: Int32[np.ndarray, "B T"],
     features: Float32[np.ndarray, "B T F"],

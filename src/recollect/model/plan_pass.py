@@ -40,7 +40,7 @@ def run_rows(model: LanguageModel, rows: Branches, plan: AttentionPlan) -> Float
     same = bool((rows.positions == rows.positions[:1]).all())
     positions = rows.positions[:1] if same else rows.positions
     reached = reachable_positions(positions, limit=model.span_limit, device=model.device)
-    embedded = embed_tokens(model.causal, model.channel, rows.tokens, rows.items, rows.features)
+    embedded = embed_tokens(model.causal, model.channel, tokens=rows.tokens, items=rows.items, features=rows.features)
     return run_body(model.causal, embedded, reached, plan=plan)
 
 
