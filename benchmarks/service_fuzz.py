@@ -1,7 +1,8 @@
 """Fuzz: every route under many requests made from its own schema, valid and invalid ones (schemathesis).
 
 It decides that a request which fits the schema may still contradict the data (400, 404, 409, 422) or come too soon
-(429), and that afterwards the service still answers and its store is whole.
+(429), that one which does not fit may be refused for its size first (413), and that afterwards the service still
+answers and its store is whole.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ _PHASES: Final = "examples,coverage,fuzzing,stateful"
 _CONFIGURATION: Final = """
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "404", "409", "422", "429"]
+
+[checks.negative_data_rejection]
+expected-statuses = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429"]
 """
 _SHOWN: Final = 20_000  # characters of what the fuzzer says that are kept
 
