@@ -15,7 +15,7 @@ from recollect.errors import ModelError
 from recollect.model import graphed
 from recollect.model.cache import TrunkCache
 from recollect.model.compact import CompactDecoder
-from recollect.model.graphed import GraphedDecoder, Recorder, repeat
+from recollect.model.graphed import GraphedDecoder, Recorder
 from recollect.model.language_model import LanguageModel
 from recollect.model.ways import available_ways, use_way
 from recollect.prompt.branches import Branches
@@ -29,7 +29,7 @@ def words(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(1, 61, shape).astype(np.int32)
 
 
-def recorded(model: LanguageModel, record: Recorder = repeat) -> GraphedDecoder:
+def recorded(model: LanguageModel, record: Recorder) -> GraphedDecoder:
     decoder = CompactDecoder.of(model.causal)
     assert decoder is not None
     return GraphedDecoder.of(decoder, lengths=(LENGTH,), reach=model.span_limit, record=record)

@@ -3,7 +3,7 @@
 What it decides: a pass is recorded for a few lengths, numbers of branches and lengths of trunks when the way is chosen,
 never in a request; anything else runs as the compact decoder runs it. A query copies its trunk, once for all branches,
 into the memory that the recording reads, and what it leaves unfilled is hidden. The arithmetic is plain products
-without a compiler, so a recording on a processor (`repeat`) computes what the accelerator does, and each recording must
+without a compiler, which a processor can run on the same memory; and each recording must
 repeat the compact decoder's answer before it is used.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, D width, P room for trunk tokens,
@@ -24,7 +24,7 @@ from recollect.model.attention import attend_trunk
 from recollect.model.compact import CompactBased, CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues, Turns, enter_layer, leave_layer, normalise
 
-__all__ = ["GraphedDecoder", "Recorder", "record_graph", "repeat"]
+__all__ = ["GraphedDecoder", "Recorder", "record_graph"]
 
 _COUNTS: Final = (8, 32)
 _TRUNKS: Final = (256, 1024, 4096)
@@ -58,11 +58,6 @@ def record_graph(run: Callable[[], None]) -> Callable[[], None]:
     with torch.cuda.graph(graph, stream=stream):
         run()
     return graph.replay
-
-
-def repeat(run: Callable[[], None]) -> Callable[[], None]:
-    """Record nothing: repeating a pass is running it, on any device."""
-    return run
 
 
 @dataclass(frozen=True, eq=False, slots=True)
