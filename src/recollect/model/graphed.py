@@ -3,8 +3,8 @@
 What it decides: a pass is recorded for a few lengths, numbers of branches and lengths of trunks when the way is chosen,
 never in a request; anything else runs as the compact decoder runs it. A query copies its trunk, once for all branches,
 into the memory that the recording reads, and what it leaves unfilled is hidden. The arithmetic is plain products
-without a compiler, which a processor can run on the same memory; and each recording must
-repeat the compact decoder's answer before it is used.
+without a compiler, which a processor can run on the same memory; and each recording must repeat the compact decoder's
+answer before it is used.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, D width, P room for trunk tokens,
 K key/value heads, E width of a head; c branches and l tokens that do not fill theirs.
