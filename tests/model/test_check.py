@@ -39,9 +39,14 @@ def test_the_check_leaves_a_backbone_as_it_was():
     config = GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
     backbone = GPT2LMHeadModel(config).train()
     state = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
-    LanguageModel(backbone, answers=((1,), (2,)))
+    assert LanguageModel(backbone, answers=((1,), (2,))).training
     assert backbone.training
     assert all(torch.equal(tensor, state[name]) for name, tensor in backbone.state_dict().items())
+
+
+def test_an_evaluated_backbone_is_evaluated_with_all_around_it():
+    config = GPT2Config(vocab_size=20, n_embd=8, n_layer=1, n_head=1, bos_token_id=0, eos_token_id=0)
+    assert not LanguageModel(GPT2LMHeadModel(config).eval(), answers=((1,), (2,)), channel=torch.nn.Identity()).training
 
 
 def test_span_limit_takes_the_narrowest():

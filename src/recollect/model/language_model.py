@@ -59,7 +59,8 @@ class LanguageModel(nn.Module):
     Parameters
     ----------
     causal
-        A causal language model of `transformers`, which is set to our attention function where it allows that.
+        A causal language model of `transformers`, which is set to our attention function where it allows that. Whether
+        it is training or evaluated holds for the whole.
     answers
         Token ids of each answer, such as no and yes; a bare id is an answer of one token.
     channel
@@ -105,12 +106,13 @@ class LanguageModel(nn.Module):
         self.tuning_decoder: CompactDecoder | None = None
         self.cache_kind: CacheKind = "as computed"
         self.pluggable = plug_attention(causal)
+        self.train(causal.training)
         require_tree_support(causal, self.answers)
 
     @property
     def device(self) -> torch.device:
         """Where the backbone's weights are."""
-        return self.causal.device
+        return self.answers.device
 
     @property
     def slots_per_question(self) -> int:
@@ -193,19 +195,19 @@ class LanguageModel(nn.Module):
             As `forward`.
         """
         relation = relation_to_cache(cache, delta, sees)
-        ends = np.cumsum(delta.segment_lengths())
-        highest = np.maximum.reduceat(delta.positions, np.r_[0, ends[:-1]]) + 1
-        reach = np.maximum.accumulate(np.r_[cache.next_position, highest])[1:]
+        lengths = delta.segment_lengths()
+        ends = np.cumsum(lengths)
+        highest = np.maximum.reduceat(delta.positions, ends - lengths) + 1
+        reach = np.maximum(np.maximum.accumulate(highest), cache.next_position)
         grown = (
-            np.r_[cache.ends, cache.length + ends].astype(np.int32),
-            np.r_[cache.reach, reach].astype(np.int32),
+            np.concatenate([cache.ends, cache.length + ends], dtype=np.int32, casting="same_kind"),
+            np.concatenate([cache.reach, reach], dtype=np.int32, casting="same_kind"),
         )
         if not self.pluggable:
             return TrunkCache(cache.store, *grown, tree=extend(cache.tree, delta, sees=relation))
         begun = cache.store if cache.length else KeyValueStore.empty(self.cache_kind)
         store = begun.room_for(len(delta), after=cache.length)
-        seen = np.concatenate([cache.token_view(relation)[delta.segment], delta.mask()], axis=1)
-        mask = None if sees_all_before(seen) else self._added_mask(seen)[None, None]
+        mask = None if sees_all_before(delta, relation) else self._append_mask(cache, delta, relation)
         with evaluating(self):
             embedded = self._embed(delta.tokens[None], delta.items[None], delta.features[None])
             plan, decoder = AppendPlan(store, cache.length, mask), self._serving_decoder()
@@ -357,6 +359,12 @@ class LanguageModel(nn.Module):
         self, seen: Bool[np.ndarray, "*B Q K"], *, dtype: torch.dtype | None = None
     ) -> Float[Tensor, "*B Q K"]:
         return added_mask(seen, dtype=dtype or self._score_type(), device=self.device)
+
+    def _append_mask(
+        self, cache: TrunkCache, delta: PromptTree, relation: Bool[np.ndarray, "N G"]
+    ) -> Float[Tensor, "1 1 L P"]:
+        seen = np.concatenate([cache.token_view(relation)[delta.segment], delta.mask()], axis=1)
+        return self._added_mask(seen)[None, None]
 
     def _score_type(self) -> torch.dtype:
         """Return the type in which the backbone's attention computes."""

@@ -35,8 +35,9 @@ def embed_tokens(
     ModelError
         If there are soft tokens without an item channel.
     """
-    device = causal.device
-    embedded = cast(Tensor, causal.get_input_embeddings()(to_device(tokens, device)))
+    table = cast(nn.Embedding, causal.get_input_embeddings())
+    device = table.weight.device
+    embedded = cast(Tensor, table(to_device(tokens, device)))
     where = np.flatnonzero(items >= 0)
     if where.size == 0:
         return embedded

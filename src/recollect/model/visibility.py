@@ -1,6 +1,6 @@
 """What new segments see of a trunk that is cached, filled in and checked.
 
-Dimension letters: N new segments, G cached segments, L new tokens, P cached and new tokens.
+Dimension letters: N new segments, G cached segments.
 """
 
 import numpy as np
@@ -57,9 +57,15 @@ def check_relation(relation: Bool[np.ndarray, "..."], shape: tuple[int, ...]) ->
         )
 
 
-def sees_all_before(seen: Bool[np.ndarray, "L P"]) -> bool:
-    """Tell whether attention needs no mask: every new token sees all cached ones and those before itself."""
-    length, total = seen.shape
-    return bool(seen[:, : total - length].all()) and np.array_equal(
-        seen[:, total - length :], np.tri(length, dtype=np.bool_)
-    )
+def sees_all_before(delta: PromptTree, relation: Bool[np.ndarray, "N G"]) -> bool:
+    """Tell whether attention needs no mask: every new token sees all cached ones and those before itself.
+
+    Parameters
+    ----------
+    delta
+        The new segments, all shared.
+    relation
+        Which cached segments they see.
+    """
+    among_themselves = delta.segment_count * (delta.segment_count - 1) // 2  # pairs: none sees itself or a later one
+    return bool(relation.all() and np.count_nonzero(delta.sees) == among_themselves)

@@ -2,9 +2,11 @@
 //
 // What it is: `read_branches`, and `pack_columns`, which lays weights out for tiles. What it decides: a thread keeps its
 // share of the branches to itself from the first layer to the last, so states stay in its cache and no thread waits for
-// another; what is too little to share, as an event, all threads take through a layer together. States between layers are float32, what enters a product is bfloat16, every sum is float32. Attention to
-// trunk and own tokens is one softmax with a running maximum; weights after the exponential are bfloat16. Nothing here
-// knows a family: norms of queries and keys and biases may be missing.
+// another. What is too little to share, as an event, is taken through the layers by a team: all threads, who meet five
+// times in a layer and pack no more of the trunk than the layer needs. States between layers are float32, what enters a
+// product is bfloat16, every sum is float32. Attention to trunk and own tokens is one softmax with a running maximum;
+// weights after the exponential are bfloat16. Nothing here knows a family: norms of queries and keys and biases may be
+// missing.
 //
 // Letters: L tokens of a branch, N tokens of each that ask, D width, H heads, K key/value heads, E width of a head,
 // P trunk tokens.
@@ -96,14 +98,15 @@ struct Decoder {
 
 // Share i of the branches ends at `ends[i]`. `keys` and `values` of each layer are the trunk's, K x P x E, whose heads and
 // tokens lie `*_steps` apart; `packed_*` is room for them as tiles want them, layers x K x P (to the next 32) x E. Where
-// `new_keys` is given, the one branch is an event: its keys and values are wanted, layers x K x L x E, and no states.
+// `grows` is not 0, the one branch is an event: its keys and values are written behind the trunk's, no states are wanted,
+// and the room is that of one layer.
 struct Query {
-  int64_t threads, shares, length, asks, trunk, turned;
+  int64_t threads, shares, length, asks, trunk, turned, grows;
   const float *embedded, *cosines, *sines;
   const int64_t *places, *ends;
-  const bf16 *const *keys, *const *values;
+  bf16 *const *keys, *const *values;
   int64_t key_steps[2], value_steps[2];
-  bf16 *packed_keys, *packed_values, *new_keys, *new_values;
+  bf16 *packed_keys, *packed_values;
   float* out;
 };
 
@@ -111,23 +114,49 @@ struct Query {
 
 namespace {
 
+// Where the packed keys or values of a head of the trunk begin.
+int64_t packed_place(const Decoder& decoder, const Query& query, int64_t layer, int64_t head) {
+  return ((query.grows ? 0 : layer) * decoder.shared + head) * padded(query.trunk) * decoder.head_width;
+}
+
+void pack_keys(const Decoder& decoder, const Query& query, int64_t layer, int64_t head) {
+  put_columns(query.packed_keys + packed_place(decoder, query, layer, head),
+              query.keys[layer] + head * query.key_steps[0], query.trunk, decoder.head_width, query.key_steps[1]);
+}
+
+// What is missing of the last step is zero.
+void pack_values(const Decoder& decoder, const Query& query, int64_t layer, int64_t head) {
+  const int64_t E = decoder.head_width, room = padded(query.trunk);
+  bf16* to = query.packed_values + packed_place(decoder, query, layer, head);
+  const auto none = zeros<bf16>(E);
+  const auto value = [&](int64_t token) {
+    return token < query.trunk ? query.values[layer] + head * query.value_steps[0] + token * query.value_steps[1]
+                               : none.get();
+  };
+  for (int64_t token = 0; token < room; token += 2)
+    put_pair(to, token, value(token), value(token + 1), E, room / 32);
+}
+
 // What a thread needs for itself.
 struct Scratch {
-  Scratch(int64_t rows, const Decoder& decoder)
-      : sums(zeros<float>(rows * std::max<int64_t>(decoder.head_width, 2 * kBlock))),
+  Scratch(int64_t thread, int64_t rows, int64_t row, const Decoder& decoder)
+      : number(thread), normed(zeros<bf16>(rows * row)),
+        sums(zeros<float>(rows * std::max<int64_t>(decoder.head_width, 2 * kBlock))),
         narrowed(zeros<bf16>(2 * decoder.head_width)), softmax(decoder.head_width, decoder.scaling) {}
 
   void narrow(const float* x, int64_t width, int64_t row = 0) {
     for (int64_t i = 0; i < width; i += 16) store_narrow(narrowed.get() + row * width + i, _mm512_loadu_ps(x + i));
   }
 
+  int64_t number;
+  Memory<bf16> normed;
   Memory<float> sums;
   Memory<bf16> narrowed;
   RunningSoftmax softmax;
   int64_t from[kBlock] = {}, until[kBlock] = {};
 };
 
-// Some branches on their way through the layers, by one thread, or by several where they are all there is.
+// Some branches on their way through the layers, by one thread, or by a team where they are all there is.
 class Reader {
  public:
   Reader(const Decoder& decoder, const Query& query, int64_t first, int64_t count, int64_t threads)
@@ -137,40 +166,36 @@ class Reader {
         attended_row_(decoder.heads * decoder.head_width + 32) {
     const int64_t most = padded(tokens_), E = d_.head_width;
     states_ = zeros<float>(most * d_.width);
-    normed_ = zeros<bf16>(most * row_);
     asking_ = zeros<bf16>(most * row_);
     queries_ = zeros<bf16>(padded(tokens_ * group_) * d_.shared * E);
     keys_ = zeros<bf16>(d_.shared * most * E);
     values_ = zeros<bf16>(d_.shared * most * E);
     attended_ = zeros<bf16>(most * attended_row_);
     feed_ = zeros<bf16>(most * feed_row_);
-    for (int64_t thread = 0; thread < threads; ++thread) scratch_.emplace_back(most, decoder);
+    for (int64_t thread = 0; thread < threads; ++thread) scratch_.emplace_back(thread, most, row_, decoder);
     std::memcpy(states_.get(), q_.embedded + first * q_.length * d_.width, tokens_ * d_.width * sizeof(float));
   }
 
-  void run() {
-    for (int64_t number = 0; number < d_.layers; ++number) layer(number, number + 1 == d_.layers);
-    if (q_.new_keys) return;
-    for (int64_t row = 0; row < count_ * q_.asks; ++row) {
+  // To be called by every thread of the team.
+  void run(int64_t thread = 0) {
+    Scratch& s = scratch_[thread];
+    for (int64_t number = 0; number < d_.layers; ++number) layer(number, number + 1 == d_.layers, s);
+    if (q_.grows) return;
+    each(count_ * q_.asks, s, [&](int64_t row) {
       float* out = q_.out + (first_ * q_.asks + row) * d_.width;
       normalise(states_.get() + row * d_.width, d_.norm, d_.width, d_.epsilon,
                 [&](int64_t i, __m512 x) { _mm512_storeu_ps(out + i, x); });
-    }
+    });
   }
 
  private:
-  // Do pieces of work that touch nothing of each other.
+  // Do this thread's part of pieces that touch nothing of each other, and wait for the others' parts.
   template <typename Work>
-  void each(int64_t count, Work work) {
-    if (scratch_.size() == 1) {
-      for (int64_t one = 0; one < count; ++one) work(one, scratch_[0]);
-      return;
-    }
-#pragma omp parallel num_threads(scratch_.size())
-    {
-      const TileScope scope;
-#pragma omp for
-      for (int64_t one = 0; one < count; ++one) work(one, scratch_[omp_get_thread_num()]);
+  void each(int64_t count, const Scratch& s, Work work) {
+    const int64_t threads = scratch_.size();
+    for (int64_t one = s.number; one < count; one += threads) work(one);
+    if (threads > 1) {
+#pragma omp barrier
     }
   }
 
@@ -184,39 +209,44 @@ class Reader {
     return table + (row * q_.length + token) * d_.head_width;
   }
 
-  void layer(int64_t number, bool last) {
+  void layer(int64_t number, bool last, Scratch& s) {
     const Layer& w = d_.layer[number];
-    const int64_t asks = last ? q_.asks : q_.length;
-    normalise_rows(w.before_attention, normed_.get(), tokens_);
-    project_keys(w, number);
-    project_values(w, number);
-    if (last && q_.new_keys) return;
-    const bf16* asking = normed_.get();
-    if (last) {
-      keep_asked();
-      asking = asking_.get();
-    }
-    project_queries(w, asking, asks, last);
-    each(d_.shared, [&](int64_t head, Scratch& s) { attend(number, head, asks, last, s); });
-    add_product(attended_.get(), attended_row_, count_ * asks, w.out, d_.heads * d_.head_width, w.out_bias);
-    normalise_rows(w.before_feed, normed_.get(), count_ * asks);
-    feed(w, count_ * asks);
-    add_product(feed_.get(), feed_row_, count_ * asks, w.down, d_.feed, w.down_bias);
+    const int64_t asks = last ? q_.asks : q_.length, shared = d_.shared;
+    normalise_rows(w.before_attention, tokens_, s);
+    if (last && !q_.grows) each(1, s, [&](int64_t) { keep_asked(s); });
+    const bf16* asking = last ? asking_.get() : s.normed.get();
+    const bool ends = last && q_.grows;
+    const int64_t packs = q_.grows && !ends ? shared : 0, heads = ends ? 0 : d_.heads;
+    each(2 * (shared + packs) + heads, s, [&](int64_t one) {
+      if (one < packs) return pack_keys(d_, q_, number, one);
+      if ((one -= packs) < packs) return pack_values(d_, q_, number, one);
+      if ((one -= packs) < shared) return project_keys(w, number, one, s);
+      if ((one -= shared) < shared) return project_values(w, number, one, s);
+      project_queries(w, one - shared, asking, asks, last, s);
+    });
+    if (ends) return;
+    const int64_t blocks = padded(count_ * group_ * asks) / kBlock;
+    each(shared * blocks, s, [&](int64_t one) { attend(number, one / blocks, one % blocks, asks, last, s); });
+    add_product(attended_.get(), attended_row_, count_ * asks, w.out, d_.heads * d_.head_width, w.out_bias, s);
+    normalise_rows(w.before_feed, count_ * asks, s);
+    feed(w, count_ * asks, s);
+    add_product(feed_.get(), feed_row_, count_ * asks, w.down, d_.feed, w.down_bias, s);
   }
 
-  void normalise_rows(const float* weight, bf16* to, int64_t rows) {
+  // Every thread needs all rows, and has them for itself sooner than from another.
+  void normalise_rows(const float* weight, int64_t rows, Scratch& s) {
     for (int64_t row = 0; row < rows; ++row)
       normalise(states_.get() + row * d_.width, weight, d_.width, d_.epsilon,
-                [&](int64_t i, __m512 x) { store_narrow(to + row * row_ + i, x); });
+                [&](int64_t i, __m512 x) { store_narrow(s.normed.get() + row * row_ + i, x); });
   }
 
   // Keep the rows of the tokens that ask.
-  void keep_asked() {
+  void keep_asked(const Scratch& s) {
     const auto kept = zeros<float>(count_ * q_.asks * d_.width);
     for (int64_t branch = 0; branch < count_; ++branch)
       for (int64_t n = 0; n < q_.asks; ++n) {
         const int64_t row = branch * q_.length + asked(branch, n, true), to = branch * q_.asks + n;
-        std::copy_n(normed_.get() + row * row_, d_.width, asking_.get() + to * row_);
+        std::copy_n(s.normed.get() + row * row_, d_.width, asking_.get() + to * row_);
         std::copy_n(states_.get() + row * d_.width, d_.width, kept.get() + to * d_.width);
       }
     std::copy_n(kept.get(), count_ * q_.asks * d_.width, states_.get());
@@ -229,63 +259,53 @@ class Reader {
     turn(head, turns(q_.cosines, branch, token), turns(q_.sines, branch, token), d_.head_width);
   }
 
-  void project_queries(const Layer& w, const bf16* left, int64_t asks, bool last) {
-    const int64_t E = d_.head_width, rows = padded(tokens_ * group_);
-    each(d_.heads, [&](int64_t head, Scratch& s) {
-      bf16* to = queries_.get() + head / group_ * rows * E;
-      const float* bias = from(w.query_bias, head * E);
-      product(left, row_, count_ * asks, w.query + head * E * d_.width, steps_, E, s.sums.get());
-      for (int64_t row = 0; row < count_ * asks; ++row) {
-        const int64_t branch = row / asks, n = row % asks;
-        float* x = s.sums.get() + row * E;
-        finish_head(x, bias, w.query_norm, branch, asked(branch, n, last));
-        bf16* out = to + ((branch * group_ + head % group_) * asks + n) * E;
-        for (int64_t i = 0; i < E; i += 16) store_narrow(out + i, _mm512_loadu_ps(x + i));
-      }
-    });
+  void project_queries(const Layer& w, int64_t head, const bf16* left, int64_t asks, bool last, Scratch& s) {
+    const int64_t E = d_.head_width;
+    bf16* to = queries_.get() + head / group_ * padded(tokens_ * group_) * E;
+    product(left, row_, count_ * asks, w.query + head * E * d_.width, steps_, E, s.sums.get());
+    for (int64_t row = 0; row < count_ * asks; ++row) {
+      const int64_t branch = row / asks, n = row % asks;
+      float* x = s.sums.get() + row * E;
+      finish_head(x, from(w.query_bias, head * E), w.query_norm, branch, asked(branch, n, last));
+      bf16* out = to + ((branch * group_ + head % group_) * asks + n) * E;
+      for (int64_t i = 0; i < E; i += 16) store_narrow(out + i, _mm512_loadu_ps(x + i));
+    }
   }
 
-  void project_keys(const Layer& w, int64_t number) {
+  void project_keys(const Layer& w, int64_t number, int64_t head, Scratch& s) {
     const int64_t E = d_.head_width;
-    each(d_.shared, [&](int64_t head, Scratch& s) {
-      bf16* to = keys_.get() + head * padded(tokens_) * E;
-      const float* bias = from(w.key_bias, head * E);
-      product(normed_.get(), row_, tokens_, w.key + head * E * d_.width, steps_, E, s.sums.get());
-      for (int64_t row = 0; row < tokens_; ++row) {
-        float* x = s.sums.get() + row * E;
-        finish_head(x, bias, w.key_norm, row / q_.length, row % q_.length);
-        s.narrow(x, E);
-        put_column(to, row, s.narrowed.get(), E, head_steps_);
-        tell(q_.new_keys, number, head, row, s.narrowed.get());
-      }
-    });
+    bf16* to = keys_.get() + head * padded(tokens_) * E;
+    product(s.normed.get(), row_, tokens_, w.key + head * E * d_.width, steps_, E, s.sums.get());
+    for (int64_t row = 0; row < tokens_; ++row) {
+      float* x = s.sums.get() + row * E;
+      finish_head(x, from(w.key_bias, head * E), w.key_norm, row / q_.length, row % q_.length);
+      s.narrow(x, E);
+      put_column(to, row, s.narrowed.get(), E, head_steps_);
+      if (q_.grows) tell(q_.keys[number], q_.key_steps, head, row, s.narrowed.get());
+    }
   }
 
-  void project_values(const Layer& w, int64_t number) {
+  void project_values(const Layer& w, int64_t number, int64_t head, Scratch& s) {
     const int64_t E = d_.head_width;
-    each(d_.shared, [&](int64_t head, Scratch& s) {
-      bf16 *to = values_.get() + head * padded(tokens_) * E, *even = s.narrowed.get(), *odd = even + E;
-      const float* bias = from(w.value_bias, head * E);
-      product(normed_.get(), row_, tokens_, w.value + head * E * d_.width, steps_, E, s.sums.get());
-      for (int64_t row = 0; row < tokens_; ++row) {
-        float* x = s.sums.get() + row * E;
-        add(x, bias, E);
-        s.narrow(x, E, row % 2);
-        tell(q_.new_values, number, head, row, row % 2 ? odd : even);
-        if (row % 2 || row + 1 == tokens_) put_pair(to, row / 2 * 2, even, odd, E, key_steps_);
-      }
-    });
+    bf16 *to = values_.get() + head * padded(tokens_) * E, *even = s.narrowed.get(), *odd = even + E;
+    product(s.normed.get(), row_, tokens_, w.value + head * E * d_.width, steps_, E, s.sums.get());
+    for (int64_t row = 0; row < tokens_; ++row) {
+      float* x = s.sums.get() + row * E;
+      add(x, from(w.value_bias, head * E), E);
+      s.narrow(x, E, row % 2);
+      if (q_.grows) tell(q_.values[number], q_.value_steps, head, row, row % 2 ? odd : even);
+      if (row % 2 || row + 1 == tokens_) put_pair(to, row / 2 * 2, even, odd, E, key_steps_);
+    }
   }
 
-  // Write the keys or values of an event's token where they are wanted.
-  void tell(bf16* to, int64_t number, int64_t head, int64_t token, const bf16* numbers) {
-    const int64_t E = d_.head_width;
-    if (to) std::copy_n(numbers, E, to + ((number * d_.shared + head) * q_.length + token) * E);
+  // Write the key or value of an event's token behind those of the trunk.
+  void tell(bf16* to, const int64_t* steps, int64_t head, int64_t token, const bf16* numbers) {
+    std::copy_n(numbers, d_.head_width, to + head * steps[0] + (q_.trunk + token) * steps[1]);
   }
 
   void add_product(const bf16* left, int64_t left_row, int64_t rows, const bf16* right, int64_t inputs,
-                   const float* bias) {
-    each(d_.width / kBlock, [&](int64_t block, Scratch& s) {
+                   const float* bias, Scratch& s) {
+    each(d_.width / kBlock, s, [&](int64_t block) {
       const int64_t column = block * kBlock;
       product(left, left_row, rows, right + column * inputs, inputs / 32, kBlock, s.sums.get());
       for (int64_t row = 0; row < rows; ++row) {
@@ -296,13 +316,13 @@ class Reader {
     });
   }
 
-  void feed(const Layer& w, int64_t rows) {
+  void feed(const Layer& w, int64_t rows, Scratch& s) {
     const __m512 one = _mm512_set1_ps(1.0f), minus = _mm512_set1_ps(-kLog2E);
-    each(d_.feed / kBlock, [&](int64_t block, Scratch& s) {
+    float *gates = s.sums.get(), *ups = gates + padded(rows) * kBlock;
+    each(d_.feed / kBlock, s, [&](int64_t block) {
       const int64_t column = block * kBlock;
-      float *gates = s.sums.get(), *ups = gates + padded(rows) * kBlock;
-      product(normed_.get(), row_, rows, w.gate + column * d_.width, steps_, kBlock, gates);
-      product(normed_.get(), row_, rows, w.up + column * d_.width, steps_, kBlock, ups);
+      product(s.normed.get(), row_, rows, w.gate + column * d_.width, steps_, kBlock, gates);
+      product(s.normed.get(), row_, rows, w.up + column * d_.width, steps_, kBlock, ups);
       for (int64_t row = 0; row < rows; ++row) {
         float *gate = gates + row * kBlock, *up = ups + row * kBlock;
         add(gate, from(w.gate_bias, column), kBlock);
@@ -316,27 +336,25 @@ class Reader {
     });
   }
 
-  // Attend the rows (branch, head of the group, asking token) of one key/value head, 32 at a time.
-  void attend(int64_t number, int64_t head, int64_t asks, bool last, Scratch& s) {
-    const int64_t E = d_.head_width, rows = count_ * group_ * asks, trunk = padded(q_.trunk), own = padded(tokens_);
-    const bf16* queries = queries_.get() + head * padded(tokens_ * group_) * E;
-    for (int64_t row = 0; row < rows; row += kBlock) {
-      const int64_t some = std::min(kBlock, rows - row);
-      s.softmax.begin(some);
-      for (int64_t one = 0; one < some; ++one) s.from[one] = 0, s.until[one] = q_.trunk;
-      const int64_t at = (number * d_.shared + head) * trunk * E;
-      if (trunk) see(queries + row * E, q_.packed_keys + at, q_.packed_values + at, some, trunk / 32, s);
-      for (int64_t one = 0; one < some; ++one) {
-        const int64_t branch = (row + one) / (group_ * asks);
-        s.from[one] = branch * q_.length;
-        s.until[one] = s.from[one] + asked(branch, (row + one) % asks, last) + 1;
-      }
-      see(queries + row * E, keys_.get() + head * own * E, values_.get() + head * own * E, some, own / 32, s);
-      for (int64_t one = 0; one < some; ++one) {
-        const int64_t branch = (row + one) / (group_ * asks), place = (row + one) / asks % group_;
-        const int64_t token = branch * asks + (row + one) % asks;
-        s.softmax.finish(one, attended_.get() + token * attended_row_ + (head * group_ + place) * E);
-      }
+  // Attend 32 of the rows (branch, head of the group, asking token) of one key/value head.
+  void attend(int64_t number, int64_t head, int64_t block, int64_t asks, bool last, Scratch& s) {
+    const int64_t E = d_.head_width, trunk = padded(q_.trunk), own = padded(tokens_), row = block * kBlock;
+    const int64_t some = std::min(kBlock, count_ * group_ * asks - row);
+    const bf16* queries = queries_.get() + (head * padded(tokens_ * group_) + row) * E;
+    s.softmax.begin(some);
+    for (int64_t one = 0; one < some; ++one) s.from[one] = 0, s.until[one] = q_.trunk;
+    const int64_t at = packed_place(d_, q_, number, head);
+    if (trunk) see(queries, q_.packed_keys + at, q_.packed_values + at, some, trunk / 32, s);
+    for (int64_t one = 0; one < some; ++one) {
+      const int64_t branch = (row + one) / (group_ * asks);
+      s.from[one] = branch * q_.length;
+      s.until[one] = s.from[one] + asked(branch, (row + one) % asks, last) + 1;
+    }
+    see(queries, keys_.get() + head * own * E, values_.get() + head * own * E, some, own / 32, s);
+    for (int64_t one = 0; one < some; ++one) {
+      const int64_t branch = (row + one) / (group_ * asks), place = (row + one) / asks % group_;
+      const int64_t token = branch * asks + (row + one) % asks;
+      s.softmax.finish(one, attended_.get() + token * attended_row_ + (head * group_ + place) * E);
     }
   }
 
@@ -362,23 +380,8 @@ class Reader {
   const int64_t first_, count_, tokens_, group_, steps_, head_steps_, key_steps_, row_, feed_row_, attended_row_;
   std::vector<Scratch> scratch_;
   Memory<float> states_;
-  Memory<bf16> normed_, asking_, queries_, keys_, values_, attended_, feed_;
+  Memory<bf16> asking_, queries_, keys_, values_, attended_, feed_;
 };
-
-// Pack the trunk's keys and values of one head; what is missing of the last step is zero.
-void pack_head(const Decoder& decoder, const Query& query, int64_t layer, int64_t head) {
-  const int64_t E = decoder.head_width, room = padded(query.trunk);
-  const int64_t at = (layer * decoder.shared + head) * room * E;
-  const bf16* keys = query.keys[layer] + head * query.key_steps[0];
-  const bf16* values = query.values[layer] + head * query.value_steps[0];
-  const auto none = zeros<bf16>(E);
-  put_columns(query.packed_keys + at, keys, query.trunk, E, query.key_steps[1]);
-  const auto value = [&](int64_t token) {
-    return token < query.trunk ? values + token * query.value_steps[1] : none.get();
-  };
-  for (int64_t token = 0; token < room; token += 2)
-    put_pair(query.packed_values + at, token, value(token), value(token + 1), E, room / 32);
-}
 
 }  // namespace
 
@@ -395,24 +398,29 @@ void pack_columns(const bf16* from, int64_t columns, int64_t numbers, int64_t di
   put_columns(to, from, columns, numbers, distance);
 }
 
-// Compute the last hidden states that branches are asked for. All widths are multiples of 32.
+// Compute the last hidden states that branches are asked for, or let a trunk grow. All widths are multiples of 32.
 void read_branches(const Decoder* decoder, const Query* query) {
-  const int64_t threads = query->threads, heads = query->trunk ? decoder->layers * decoder->shared : 0;
-#pragma omp parallel num_threads(threads)
+  const int64_t heads = query->trunk && !query->grows ? decoder->layers * decoder->shared : 0;
+  std::unique_ptr<Reader> together;
+#pragma omp parallel num_threads(query->threads)
   {
     const TileScope scope;
 #pragma omp for
-    for (int64_t one = 0; one < heads; ++one)
-      pack_head(*decoder, *query, one / decoder->shared, one % decoder->shared);
-#pragma omp for schedule(dynamic, 1)
-    for (int64_t one = 0; one < (query->shares > 1 ? query->shares : 0); ++one) {
-      const int64_t first = one ? query->ends[one - 1] : 0;
-      Reader(*decoder, *query, first, query->ends[one] - first, 1).run();
+    for (int64_t one = 0; one < heads; ++one) {
+      pack_keys(*decoder, *query, one / decoder->shared, one % decoder->shared);
+      pack_values(*decoder, *query, one / decoder->shared, one % decoder->shared);
     }
-  }
-  if (query->shares == 1) {
-    const TileScope scope;
-    Reader(*decoder, *query, 0, query->ends[0], threads).run();
+    if (query->shares > 1) {
+#pragma omp for schedule(dynamic, 1)
+      for (int64_t one = 0; one < query->shares; ++one) {
+        const int64_t first = one ? query->ends[one - 1] : 0;
+        Reader(*decoder, *query, first, query->ends[one] - first, 1).run();
+      }
+    } else {
+#pragma omp single
+      together = std::make_unique<Reader>(*decoder, *query, 0, query->ends[0], omp_get_num_threads());
+      together->run(omp_get_thread_num());
+    }
   }
 }
 

@@ -1,8 +1,8 @@
 """The native decoder: branches and events through `branches.cpp`, all else through the compact decoder in bfloat16.
 
 What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query; an
-event they take together. Weights are packed once, a trunk's keys and values in every query, which costs a few
-hundredths of it. Widths must be multiples of 32.
+event they take together, and write its keys and values where the store keeps them. Weights are packed once, a trunk's
+keys and values in every query, which costs a few hundredths of it. Widths must be multiples of 32.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, T tokens, D width,
 O outputs, I inputs, K key/value heads, P trunk tokens, E width of a head.
@@ -111,17 +111,12 @@ class NativeDecoder(CompactBased):
         embedded, positions, plan
             As in `CompactDecoder.append`.
         """
-        count = embedded.shape[1]
-        if plan.mask is not None or not plan.after or plan.store.kind == "int8" or count > _EVENT_TOKENS:
+        few = plan.mask is None and plan.after and embedded.shape[1] <= _EVENT_TOKENS and plan.store.kind != "int8"
+        kept = [plan.store.read(number, plan.after) for number in range(len(self.compact.layers))] if few else []
+        if not _grows_in_place(kept, self.dtype):
             self.compact.append(embedded, positions, plan=plan)
             return
-        kept = [plan.store.read(number, plan.after) for number in range(len(self.compact.layers))]
-        trunk = _Trunk([(keys.to(self.dtype), values.to(self.dtype)) for keys, values in kept])
-        shape = (2, len(kept), 1, kept[0][0].shape[1], count, self.compact.shape.width)
-        keys, values = torch.empty(shape, dtype=self.dtype)
-        self._ask(embedded, positions, trunk=trunk, ends=[1], new_keys=keys.data_ptr(), new_values=values.data_ptr())
-        for number in range(len(kept)):
-            plan.store.write(number, keys[number], values[number], after=plan.after)
+        self._ask(embedded, positions, trunk=_Trunk(kept, layers=1), ends=[1], grows=1)
 
     def read(
         self,
@@ -179,7 +174,7 @@ class NativeDecoder(CompactBased):
 
 
 class _Trunk:
-    """Point at the keys and values of a trunk, and at room for them as tiles want them.
+    """Point at the keys and values of a trunk, and at room for those of some or all layers as tiles want them.
 
     Attributes
     ----------
@@ -187,13 +182,13 @@ class _Trunk:
         Fields of a query.
     """
 
-    def __init__(self, trunk: Sequence[KeysAndValues]) -> None:
+    def __init__(self, trunk: Sequence[KeysAndValues], *, layers: int | None = None) -> None:
         self.named: dict[str, Any] = {}
         if trunk:
             self._keys, self._values = (_evenly([layer[kind] for layer in trunk]) for kind in (0, 1))
             _, heads, tokens, width = self._keys[0].shape
             rounded = -(-tokens // _STEP) * _STEP
-            self._room = self._keys[0].new_empty((2, len(trunk), heads, rounded, width))
+            self._room = self._keys[0].new_empty((2, layers or len(trunk), heads, rounded, width))
             self.named = {
                 "trunk": tokens,
                 "keys": _pointers(self._keys),
@@ -242,9 +237,19 @@ def _outputs(product: Any) -> int:
     return len(product.weight)
 
 
+def _grows_in_place(trunk: Sequence[KeysAndValues], dtype: torch.dtype) -> bool:
+    """Tell whether there is a trunk behind which the kernel can write: as it computes, and even in all layers."""
+    sides = ([layer[kind] for layer in trunk] for kind in (0, 1))
+    return bool(trunk) and all(side[0].dtype == dtype and _lie_evenly(side) for side in sides)
+
+
+def _lie_evenly(layers: Sequence[Tensor]) -> bool:
+    return len({one.stride() for one in layers}) <= 1 and all(one.stride(3) == 1 for one in layers)
+
+
 def _evenly(layers: list[Tensor]) -> list[Tensor]:
     """Return keys or values whose heads and tokens lie as far apart in every layer, numbers side by side."""
-    if len({one.stride() for one in layers}) <= 1 and all(one.stride(3) == 1 for one in layers):
+    if _lie_evenly(layers):
         return layers
     return [one.clone(memory_format=torch.contiguous_format) for one in layers]
 

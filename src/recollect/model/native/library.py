@@ -79,12 +79,12 @@ class Query(Structure):
     """Point at what is asked: `Query` of `branches.cpp`."""
 
     _fields_: ClassVar[Any] = [
-        *((name, c_int64) for name in ("threads", "shares", "length", "asks", "trunk", "turned")),
+        *((name, c_int64) for name in ("threads", "shares", "length", "asks", "trunk", "turned", "grows")),
         *((name, c_void_p) for name in ("embedded", "cosines", "sines", "places")),
         ("ends", POINTER(c_int64)),
         *((name, POINTER(c_void_p)) for name in ("keys", "values")),
         *((name, c_int64 * 2) for name in ("key_steps", "value_steps")),
-        *((name, c_void_p) for name in ("packed_keys", "packed_values", "new_keys", "new_values", "out")),
+        *((name, c_void_p) for name in ("packed_keys", "packed_values", "out")),
     ]
 
 
