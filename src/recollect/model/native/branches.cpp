@@ -12,6 +12,7 @@
 // P trunk tokens.
 
 #include <omp.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -391,6 +392,15 @@ extern "C" {
 int request_tiles() {
   constexpr int kRequest = 0x1023, kTileData = 18;
   return static_cast<int>(syscall(SYS_arch_prctl, kRequest, kTileData));
+}
+
+// Ask for huge pages in memory that is not used yet, and return the first place in it that begins one. What is read once
+// and then not for a while, as weights for an event, takes longer to look up in small pages than to read.
+void* prefer_huge_pages(void* memory, int64_t bytes) {
+  constexpr uintptr_t kHuge = 2 << 20;
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(memory), first = (begin + kHuge - 1) / kHuge * kHuge;
+  madvise(reinterpret_cast<void*>(first), (begin + bytes - first) / kHuge * kHuge, MADV_HUGEPAGE);  // may be refused
+  return reinterpret_cast<void*>(first);
 }
 
 // Pack a matrix of `columns` columns, each in one piece of `numbers` numbers; neighbours are `distance` apart.

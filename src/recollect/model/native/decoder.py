@@ -28,6 +28,7 @@ _STEP: Final = 32  # numbers of a tile's row
 _TOGETHER: Final = 384  # tokens that a thread takes through the layers at once: their states stay in its cache
 _EVENT_TOKENS: Final = 128  # up to which one thread appends faster than all threads do product by product
 _CHUNK_TOKENS: Final = 16_384  # branch tokens of one call
+_HUGE_PAGE: Final = 2 << 20  # bytes
 _PRODUCTS: Final = ("query", "key", "value", "out", "gate", "up", "down")
 
 
@@ -81,7 +82,7 @@ class NativeDecoder(CompactBased):
         ModelError
             If the kernel cannot be built or run.
         """
-        packing = _Packing()
+        packing = _Packing(decoder.layers)
         layers = (LayerWeights * len(decoder.layers))(*map(packing.layer, decoder.layers))
         first = decoder.layers[0]
         sizes = (_outputs(first.query), _outputs(first.key))
@@ -201,11 +202,14 @@ class _Trunk:
 
 
 class _Packing:
-    """Pack weights, and keep what was packed."""
+    """Pack weights, and keep what was packed: matrices one behind the other, in huge pages where the system has them."""
 
-    def __init__(self) -> None:
-        self._kept: list[Tensor] = []
+    def __init__(self, layers: Sequence[Layer]) -> None:
         self._kernel = load_kernel()
+        numbers = sum(getattr(layer, name).weight.numel() for layer in layers for name in _PRODUCTS)
+        room = torch.empty(2 * numbers + _HUGE_PAGE, dtype=torch.uint8)
+        self._kept: list[Tensor] = [room]
+        self._free: int = self._kernel.prefer_huge_pages(room.data_ptr(), room.nbytes)
 
     def layer(self, layer: Layer) -> LayerWeights:
         """Pack one layer."""
@@ -228,9 +232,10 @@ class _Packing:
 
     def _matrix(self, weight: Float[Tensor, "O I"]) -> int:
         rows = weight.detach().bfloat16().contiguous()
-        self._kept.append(torch.zeros_like(rows))
-        self._kernel.pack_columns(rows.data_ptr(), *rows.shape, rows.shape[1], self._kept[-1].data_ptr())
-        return self._kept[-1].data_ptr()
+        place = self._free
+        self._kernel.pack_columns(rows.data_ptr(), *rows.shape, rows.shape[1], place)
+        self._free += rows.nbytes
+        return place
 
 
 def _outputs(product: Any) -> int:

@@ -48,7 +48,7 @@ _UNBUILT: Final = {
 }
 
 Kernel = Any
-"""The library: `pack_columns`, `read_branches`, `attend_trees`, `derive_trees`."""
+"""The library: `prefer_huge_pages`, `pack_columns`, `read_branches`, `attend_trees`, `derive_trees`."""
 
 
 class LayerWeights(Structure):
@@ -124,6 +124,7 @@ def load_kernel() -> Kernel:
     """
     kernel = ctypes.CDLL(str(_built()))
     kernel.request_tiles.restype = c_int
+    kernel.prefer_huge_pages.argtypes, kernel.prefer_huge_pages.restype = (c_void_p, c_int64), c_void_p
     kernel.pack_columns.argtypes = (c_void_p, c_int64, c_int64, c_int64, c_void_p)
     kernel.read_branches.argtypes = (POINTER(DecoderNumbers), POINTER(Query))
     for attend in (kernel.attend_trees, kernel.derive_trees):
