@@ -202,7 +202,7 @@ class _Trunk:
 
 
 class _Packing:
-    """Pack weights, and keep what was packed: matrices one behind the other, in huge pages where the system has them."""
+    """Pack weights, and keep what was packed: matrices one behind the other, in huge pages where there are any."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self._kernel = load_kernel()
