@@ -1,7 +1,7 @@
 """The native decoder: branches and events through `branches.cpp`, all else through the compact decoder in bfloat16.
 
-What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query; an
-event they take together, and write its keys and values where the store keeps them. Weights are packed once, a trunk's
+What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query; an event
+they take together, and its keys and values are written where the store keeps them. Weights are packed once, a trunk's
 keys and values in every query, which costs a few hundredths of it. Widths must be multiples of 32.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, T tokens, D width,
@@ -26,7 +26,7 @@ __all__ = ["NativeDecoder", "lacks_for_native"]
 
 _STEP: Final = 32  # numbers of a tile's row
 _TOGETHER: Final = 384  # tokens that a thread takes through the layers at once: their states stay in its cache
-_EVENT_TOKENS: Final = 128  # up to which one thread appends faster than all threads do product by product
+_EVENT_TOKENS: Final = 128  # up to which the kernel appends faster than product by product
 _CHUNK_TOKENS: Final = 16_384  # branch tokens of one call
 _HUGE_PAGE: Final = 2 << 20  # bytes
 _PRODUCTS: Final = ("query", "key", "value", "out", "gate", "up", "down")
