@@ -1,8 +1,8 @@
 """The native decoder: branches and events through `branches.cpp`, all else through the compact decoder in bfloat16.
 
-What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query; an event
-they take together, and its keys and values are written where the store keeps them. Weights are packed once, a trunk's
-keys and values in every query, which costs a few hundredths of it. Widths must be multiples of 32.
+What it decides: each thread takes some branches through all layers, so threads meet only at the end of a query; an
+event is taken by all together, and its keys and values are written where the store keeps them. Weights are packed once,
+a trunk's keys and values in every query, which costs a few hundredths of it. Widths must be multiples of 32.
 
 Dimension letters: C branches, L tokens of a branch, N places asked of a branch, T tokens, D width,
 O outputs, I inputs, K key/value heads, P trunk tokens, E width of a head.
