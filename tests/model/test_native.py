@@ -1,5 +1,8 @@
 """The native kernel answers as the compact decoder does, up to the rounding of bfloat16, whatever is asked of it."""
 
+import resource
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,19 @@ def words(seed: int, *shape: int) -> np.ndarray:
 
 def wide(family: str = "qwen3", **changes: Any) -> LanguageModel:
     return LanguageModel(build(family, **(SIZES | changes)), answers=((7,), (11,))).eval()
+
+
+def resident() -> int:
+    """Count this process's bytes in memory, as Linux does."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:  # other tests have one, which is no team
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 def error(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -72,7 +88,7 @@ def test_neighbours_and_chunks_change_no_answer():
 
 
 @needs_tiles
-@pytest.mark.parametrize("cache", ["as computed", "int8"])
+@pytest.mark.parametrize("cache", ["as computed", "bfloat16", "int8"])
 @pytest.mark.parametrize("event", [1, 5, 140])
 def test_an_event_appended_is_the_trunk_read_at_once(event: int, cache: str):
     model = wide()
@@ -87,6 +103,21 @@ def test_an_event_appended_is_the_trunk_read_at_once(event: int, cache: str):
             assert error(found.float(), expected.float()) < ROUGH
     branches = Branches.of(words(2, 30, 9), start=20 + event)
     assert error(model.score(grown, branches), model.score(whole, branches)) < ROUGH
+
+
+@needs_tiles
+def test_a_team_gives_one_answer_and_keeps_no_memory():
+    causal = build("llama", hidden_size=512, intermediate_size=768, head_dim=32, num_key_value_heads=2)
+    model = LanguageModel(causal, answers=((7,), (11,))).eval()
+    use_way(model, "native-bfloat16")
+    cache = model.append(TrunkCache.empty(), join_segments([Segment(words(1, 8), start=0)]))
+    alone, event = Branches.of(words(2, 1, 55), start=8), join_segments([Segment(words(3, 55), start=8)])
+    first = model.score(cache, alone)
+    before = resident()
+    for _ in range(1500):
+        assert torch.equal(model.score(cache, alone), first)
+        model.append(cache, event)
+    assert resident() - before < 64 * 2**20
 
 
 @needs_tiles

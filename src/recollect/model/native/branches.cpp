@@ -214,7 +214,10 @@ class Reader {
     const Layer& w = d_.layer[number];
     const int64_t asks = last ? q_.asks : q_.length, shared = d_.shared;
     normalise_rows(w.before_attention, tokens_, s);
-    if (last && !q_.grows) each(1, s, [&](int64_t) { keep_asked(s); });
+    if (last && !q_.grows) {
+      each(0, s, [](int64_t) {});  // others may still read the states of which few are kept
+      each(1, s, [&](int64_t) { keep_asked(s); });
+    }
     const bf16* asking = last ? asking_.get() : s.normed.get();
     const bool ends = last && q_.grows;
     const int64_t packs = q_.grows && !ends ? shared : 0, heads = ends ? 0 : d_.heads;
@@ -427,8 +430,9 @@ void read_branches(const Decoder* decoder, const Query* query) {
         Reader(*decoder, *query, first, query->ends[one] - first, 1).run();
       }
     } else {
-#pragma omp single
+#pragma omp master  // the thread that will free it: what it frees it uses again
       together = std::make_unique<Reader>(*decoder, *query, 0, query->ends[0], omp_get_num_threads());
+#pragma omp barrier
       together->run(omp_get_thread_num());
     }
   }
