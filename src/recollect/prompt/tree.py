@@ -25,6 +25,16 @@ __all__ = ["NO_ITEM", "PromptTree", "Segment", "join_segments"]
 NO_ITEM = -1
 """What ``items`` holds where a token stands for no item."""
 
+_EXPECTED = {  # dtype and axes of each array
+    "tokens": (np.dtype(np.int32), "T"),
+    "items": (np.dtype(np.int32), "T"),
+    "features": (np.dtype(np.float32), "TF"),
+    "segment": (np.dtype(np.int32), "T"),
+    "positions": (np.dtype(np.int32), "T"),
+    "sees": (np.dtype(np.bool_), "GS"),
+    "slots": (np.dtype(np.int32), "A"),
+    "slot_rows": (np.dtype(np.int64), "A"),
+}
 _LONG = 16  # segments above this length get their triangle as a block, shorter ones all together as index pairs
 
 
@@ -236,25 +246,16 @@ def _check_arrays(tree: PromptTree) -> None:
     PromptError
         If one does not fit.
     """
-    count = tree.tokens.shape[0]
-    expected = {
-        "tokens": (np.int32, (count,)),
-        "items": (np.int32, (count,)),
-        "features": (np.float32, (count, *tree.features.shape[1:2])),
-        "segment": (np.int32, (count,)),
-        "positions": (np.int32, (count,)),
-        "sees": (np.bool_, (*tree.sees.shape[:1], *tree.sees.shape[1:2])),
-        "slots": (np.int32, tree.slots.shape[:1]),
-        "slot_rows": (np.int64, tree.slots.shape[:1]),
-    }
-    for name, (dtype, shape) in expected.items():
+    count, asked = len(tree), tree.slots.shape[0]
+    lengths = {"T": count, "A": asked}
+    for name, (dtype, axes) in _EXPECTED.items():
         array: np.ndarray = getattr(tree, name)
-        axes = 2 if name in {"features", "sees"} else 1
-        if array.dtype != dtype or array.shape != shape or array.ndim != axes:
+        fits = array.dtype == dtype and array.ndim == len(axes) and len(array) == lengths.get(axes[0], len(array))
+        if not fits:
             raise PromptError(
                 what=f"'{name}' of a prompt tree does not fit its tokens",
                 got=f"{array.dtype} of shape {array.shape}",
-                expected=f"{np.dtype(dtype)} of {axes} axes, with {count} tokens and {tree.slots.shape[0]} slots",
+                expected=f"{dtype} of {len(axes)} axes, with {count} tokens and {asked} slots",
                 do="build every array over the same tokens, or use join_segments",
             )
 
@@ -267,8 +268,9 @@ def _check_segments(tree: PromptTree) -> None:
     PromptError
         If not.
     """
-    steps = np.diff(tree.segment, prepend=np.int32(0), append=np.int32(tree.segment_count - 1))
-    if len(tree) == 0 or steps[0] != 0 or steps[-1] != 0 or steps.min() < 0 or steps.max() > 1:
+    numbers = tree.segment
+    begins_and_ends = len(tree) > 0 and numbers[0] == 0 and numbers[-1] == tree.segment_count - 1
+    if not begins_and_ends or ((numbers[1:] - numbers[:-1]) & ~1).any():  # a bit that neither 0 nor 1 has
         raise PromptError(
             what="segments of a prompt tree are not contiguous",
             got=f"segment numbers {np.unique(tree.segment)[:8].tolist()} over {len(tree)} tokens",
@@ -276,10 +278,11 @@ def _check_segments(tree: PromptTree) -> None:
             do="number the segments in the order of their tokens and leave empty ones out",
         )
     shared = tree.shared_count
-    if shared > tree.segment_count or np.triu(tree.sees[:shared]).any():
+    among = tree.sees[:shared]
+    if shared > tree.segment_count or (among.any() and np.triu(among).any()):
         raise PromptError(
             what="a shared segment sees itself or a later one",
-            got=f"sees of shape {tree.sees.shape}, {int(np.triu(tree.sees[:shared]).sum())} forbidden pairs",
+            got=f"sees of shape {tree.sees.shape}, {int(np.triu(among).sum())} forbidden pairs",
             expected="shared segments that see only earlier shared segments",
             do="order the shared segments so that what is seen comes first",
         )
