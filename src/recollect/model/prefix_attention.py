@@ -22,6 +22,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
 from jaxtyping import Float
 from torch import Tensor
 
@@ -149,25 +150,28 @@ def _derivative(
 ) -> tuple[Float[Tensor, "R H L E"] | None, Float[Tensor, "R P"]]:
     """Compute the gradients of query (if it is deep enough to have one) and bias, a tile at a time.
 
-    The derivative of score i is w_i (<do, v_i> - <do, o> + dlse).
+    The derivative of score i is w_i (<do, v_i> - <do, o> + dlse). What is subtracted from all scores of a token is one
+    more number of its product, as a pass over the tile would cost as much as the product.
     """
     shared = key.shape[0]
-    moved = _grouped((output_grad * output).sum(-1, keepdim=True) - lse_grad[..., None], shared)
-    asked, wanted, total = _grouped(query, shared), _grouped(output_grad, shared), _grouped(lse[..., None], shared)
-    query_grad, bias_grad = torch.zeros_like(asked), torch.zeros_like(bias)
-    used = ((wanted != 0).any(-1) | (moved[..., 0] != 0)).flatten(1, 2).any(1).numpy(force=True)
+    moved = (output_grad * output).sum(-1) - lse_grad
+    asked, wanted = _grouped(_beside(query * scaling, -lse), shared), _grouped(_beside(output_grad, -moved), shared)
+    keys, values = (functional.pad(states, (0, 1), value=1.0).mT for states in (key, value))
+    query_grad, bias_grad = torch.zeros_like(asked[..., :-1]), torch.zeros_like(bias)
+    used = (wanted != 0).any(-1).flatten(1, 2).any(1).numpy(force=True)
     for rows, heads in _tiles(asked, key.shape[1]):
         some = np.flatnonzero(used[rows].any(axis=0))
         if not len(some):
             continue
         place = (rows, heads, slice(None), slice(int(some[0]), int(some[-1]) + 1))
-        scores = (asked[place] * scaling).flatten(2, 3) @ key[heads].mT
-        slope = None
+        tokens = asked[place].flatten(2, 3)
+        scores, slope = tokens @ keys[heads], None
         if softcap is not None:
-            scores = softcap * torch.tanh(scores / softcap)
+            scores = softcap * torch.tanh((scores - tokens[..., -1:]) / softcap)
             slope = 1 - (scores / softcap) ** 2
-        scores = scores.add_(bias[rows, None, None]).sub_(total[place].flatten(2, 3)).exp_()
-        grad = (wanted[place].flatten(2, 3) @ value[heads].mT).sub_(moved[place].flatten(2, 3)).mul_(scores)
+            scores += tokens[..., -1:]
+        scores = scores.add_(bias[rows, None, None]).exp_()
+        grad = (wanted[place].flatten(2, 3) @ values[heads]).mul_(scores)
         bias_grad[rows] += grad.sum((1, 2))
         if not deep:
             continue
@@ -175,6 +179,10 @@ def _derivative(
             grad *= slope
         query_grad[place] = (grad @ key[heads] * scaling).view(query_grad[place].shape)
     return query_grad.flatten(1, 2) if deep else None, bias_grad
+
+
+def _beside(states: Float[Tensor, "R H L E"], number: Float[Tensor, "R H L"]) -> Float[Tensor, "R H L E+1"]:
+    return torch.cat([states, number[..., None]], dim=-1)
 
 
 def _grouped(states: Float[Tensor, "R H L E"], shared: int) -> Float[Tensor, "R K g L E"]:
