@@ -10,11 +10,10 @@ import torch
 from worlds import planted_world, small_recipe
 
 from recollect.data.splits import split_by_time
-from recollect.model.settings import TuningSettings
 from recollect.progress import SILENT
 from recollect.tuning.batches import EpochPlan
 from recollect.tuning.checkpoint import CheckpointFile
-from recollect.tuning.loop import TuningLoop, _optimizer
+from recollect.tuning.loop import TuningLoop
 from recollect.tuning.run import prepare
 
 QUIET = ("tuning.hidden_events=0", "channel.cold=0", "channel.dropout=0", "tuning.within=0")
@@ -64,16 +63,6 @@ def test_the_optimiser_steps_at_the_scheduled_rate(make_loop):
         loop._advance(plan)
         rates += [{group["lr"] for group in loop.optimizer.param_groups}]
     assert rates == [{0.0025}, {0.005}, {0.0075}, {0.01}, {0.01}]
-
-
-def test_only_matrices_decay():
-    """Without a gradient a step is decay alone."""
-    matrix, vector = (torch.nn.Parameter(torch.ones(shape)) for shape in ((2, 2), (2,)))
-    optimizer = _optimizer([matrix, vector], TuningSettings(rate=0.1, weight_decay=0.5))
-    matrix.grad, vector.grad = torch.zeros(2, 2), torch.zeros(2)
-    optimizer.step()
-    torch.testing.assert_close(matrix.detach(), torch.full((2, 2), 1 - 0.1 * 0.5))
-    assert torch.equal(vector, torch.ones(2))
 
 
 def test_every_tuned_weight_is_in_the_optimiser(make_loop):

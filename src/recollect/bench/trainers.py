@@ -26,6 +26,7 @@ from recollect.model.language_model import LanguageModel
 from recollect.model.ways import compile_for_tuning
 from recollect.prompt.packing import pack
 from recollect.tuning.objective import answer_loss
+from recollect.tuning.optimiser import clip_gradients
 
 __all__ = ["PackedTrainer", "StockTrainer"]
 
@@ -114,6 +115,6 @@ def _optimizer(model: nn.Module) -> torch.optim.AdamW:
 
 def _finish(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Clip, step and forget the gradients."""
-    torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
+    clip_gradients(model.parameters(), _CLIP)
     optimizer.step()
     optimizer.zero_grad()

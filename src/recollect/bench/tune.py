@@ -1,7 +1,8 @@
 """Tuning: supervised labels per second in three formats, beside a stock loop over one padded sample per label.
 
-It decides one type of product for both sides, the faster one of this machine; that the stock loop takes the best of a
-few batch sizes; and that its time is scaled from some of the samples where all of them would take too long.
+It decides one type of product for both sides, the faster one of this machine; that freed memory is kept for both, as
+in `recollect tune`; that the stock loop takes the best of a few batch sizes; and that its time is scaled from some
+of the samples where all of them would take too long.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from recollect.bench.shapes import build_backbone
 from recollect.bench.timing import Way
 from recollect.bench.trainers import PackedTrainer, StockTrainer
 from recollect.progress import Progress
+from recollect.tuning.optimiser import keep_freed_memory
 
 __all__ = ["measure_tuning"]
 
@@ -87,6 +89,7 @@ class _Tuning:
     """Measure one backbone."""
 
     def __init__(self, backbone: str, asked: Asked) -> None:
+        keep_freed_memory()
         self.backbone, self.asked = backbone, asked
         self.device = torch.device(asked.device)
         fast = computes_narrow(self.device)

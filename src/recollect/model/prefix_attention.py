@@ -148,41 +148,39 @@ def _derivative(
     softcap: float | None,
     deep: bool,
 ) -> tuple[Float[Tensor, "R H L E"] | None, Float[Tensor, "R P"]]:
-    """Compute the gradients of query (if it is deep enough to have one) and bias, a tile at a time.
+    """Compute the gradients of query (if it is deep enough to have one) and bias, a tile of one row at a time.
 
-    The derivative of score i is w_i (<do, v_i> - <do, o> + dlse). What is subtracted from all scores of a token is one
-    more number of its product, as a pass over the tile would cost as much as the product.
+    The derivative of score i is w_i (<do, v_i> - <do, o> + dlse). What is added to all scores of a token or of a column
+    is one more number of their product, since a pass over the tile would cost a good part of a product.
     """
-    shared = key.shape[0]
-    moved = (output_grad * output).sum(-1) - lse_grad
-    asked, wanted = _grouped(_beside(query * scaling, -lse), shared), _grouped(_beside(output_grad, -moved), shared)
-    keys, values = (functional.pad(states, (0, 1), value=1.0).mT for states in (key, value))
-    query_grad, bias_grad = torch.zeros_like(asked[..., :-1]), torch.zeros_like(bias)
+    shared, total = key.shape[0], lse[..., None]
+    moved = (output_grad * output).sum(-1, keepdim=True) - lse_grad[..., None]
+    asked = _grouped(torch.cat([query * scaling, -total, torch.ones_like(total)], dim=-1), shared)
+    wanted = _grouped(torch.cat([output_grad, -moved], dim=-1), shared)
+    keys, values = (functional.pad(one.mT, (0, 0, 0, more), value=1.0) for one, more in ((key, 2), (value, 1)))
+    query_grad, bias_grad = torch.zeros_like(asked[..., :-2]), torch.zeros_like(bias)
     used = (wanted != 0).any(-1).flatten(1, 2).any(1).numpy(force=True)
-    for rows, heads in _tiles(asked, key.shape[1]):
-        some = np.flatnonzero(used[rows].any(axis=0))
-        if not len(some):
-            continue
-        place = (rows, heads, slice(None), slice(int(some[0]), int(some[-1]) + 1))
-        tokens = asked[place].flatten(2, 3)
-        scores, slope = tokens @ keys[heads], None
-        if softcap is not None:
-            scores = softcap * torch.tanh((scores - tokens[..., -1:]) / softcap)
-            slope = 1 - (scores / softcap) ** 2
-            scores += tokens[..., -1:]
-        scores = scores.add_(bias[rows, None, None]).exp_()
-        grad = (wanted[place].flatten(2, 3) @ values[heads]).mul_(scores)
-        bias_grad[rows] += grad.sum((1, 2))
-        if not deep:
-            continue
-        if slope is not None:
-            grad *= slope
-        query_grad[place] = (grad @ key[heads] * scaling).view(query_grad[place].shape)
+    for row in np.flatnonzero(used.any(axis=1)).tolist():
+        keys[:, -1] = bias[row]
+        some = np.flatnonzero(used[row])
+        tokens = slice(int(some[0]), int(some[-1]) + 1)
+        for _, heads in _tiles(asked[row : row + 1], key.shape[1]):
+            place, slope = (row, heads, slice(None), tokens), None
+            left, right = asked[place].flatten(1, 2), keys[heads]
+            if softcap is None:
+                scores = left @ right
+            else:
+                scores = softcap * torch.tanh(left[..., :-2] @ right[:, :-2] / softcap)
+                slope = 1 - (scores / softcap) ** 2
+                scores += left[..., -2:] @ right[:, -2:]
+            grad = (wanted[place].flatten(1, 2) @ values[heads]).mul_(scores.exp_())
+            bias_grad[row] += grad.sum((0, 1))
+            if not deep:
+                continue
+            if slope is not None:
+                grad *= slope
+            query_grad[place] = (grad @ key[heads] * scaling).view(query_grad[place].shape)
     return query_grad.flatten(1, 2) if deep else None, bias_grad
-
-
-def _beside(states: Float[Tensor, "R H L E"], number: Float[Tensor, "R H L"]) -> Float[Tensor, "R H L E+1"]:
-    return torch.cat([states, number[..., None]], dim=-1)
 
 
 def _grouped(states: Float[Tensor, "R H L E"], shared: int) -> Float[Tensor, "R K g L E"]:

@@ -25,6 +25,7 @@ from recollect.run.tuned import TunedModel
 from recollect.tuning.batches import Batch, EpochPlan, Epochs
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.objective import answer_loss, within_loss
+from recollect.tuning.optimiser import clip_gradients, keep_freed_memory, make_optimizer
 from recollect.tuning.parallel import ALONE, Team
 
 Weights = dict[str, torch.Tensor]
@@ -84,12 +85,14 @@ class TuningLoop:
         self.average = _copy(self.model)
         self.best = _copy(self.model)
         self.weights = [weight for _, weight in _tuned(self.model)]
-        self.optimizer = _optimizer(self.weights, self.settings)
+        settings = self.settings
+        self.optimizer = make_optimizer(self.weights, rate=settings.rate, betas=_BETAS, decay=settings.weight_decay)
 
     def run(self, *, progress: Progress) -> State:
         """Tune to the end, from the start or from the checkpoint, and leave the best average in the model."""
         progress = progress if self.team.is_main else SILENT
         self._resume()
+        keep_freed_memory()
         total = len(self.epochs.rows) * self.settings.epochs
         progress.start("tuning", total)
         while self.state.epoch < self.settings.epochs and not self._is_stale():
@@ -158,7 +161,7 @@ class TuningLoop:
         rate = self.settings.rate * self._schedule(batch_count)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        torch.nn.utils.clip_grad_norm_(self.weights, self.settings.clip)
+        clip_gradients(self.weights, self.settings.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.state.step += 1
@@ -230,12 +233,3 @@ def _copy(model: torch.nn.Module) -> Weights:
 def _put(model: torch.nn.Module, weights: Weights) -> None:
     for name, weight in _tuned(model):
         weight.copy_(weights[name])
-
-
-def _optimizer(weights: list[torch.nn.Parameter], settings: TuningSettings) -> torch.optim.AdamW:
-    """Make AdamW with weight decay on matrices only."""
-    groups = [
-        {"params": [weight for weight in weights if weight.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.rate, betas=_BETAS, fused=True)

@@ -41,6 +41,7 @@ from recollect.model.settings import PretrainedBackbone
 from recollect.progress import SILENT, Progress
 from recollect.tuning.checkpoint import CheckpointFile
 from recollect.tuning.corpus import BEGIN, END, PAD, SPECIAL, Corpus, pack, train_tokenizer
+from recollect.tuning.optimiser import clip_gradients, keep_freed_memory, make_optimizer
 from recollect.tuning.pretrain_settings import PretrainSettings, PretrainShape
 
 _CARD: Final = "pretrain.json"
@@ -161,7 +162,9 @@ class PretrainLoop:
         self.packed = packed
         self.settings = settings
         self.checkpoint = checkpoint
-        self.optimizer = _optimizer(model, settings)
+        self.optimizer = make_optimizer(
+            model.parameters(), rate=settings.rate, betas=_BETAS, decay=settings.weight_decay
+        )
         self.steps = math.ceil(len(packed) / settings.batch_rows)
         self.step = 0
         self.loss = math.nan
@@ -169,6 +172,7 @@ class PretrainLoop:
     def run(self, *, progress: Progress) -> float:
         """Learn to the end, from the start or from the checkpoint; return the loss of the last steps."""
         self._resume()
+        keep_freed_memory()
         self.model.train()
         progress.start("pretraining", self.packed.size)
         saved = time.monotonic()
@@ -197,7 +201,7 @@ class PretrainLoop:
             part = next_token_loss(self.model, row) / len(batch)
             part.backward()
             loss += part.item()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        clip_gradients(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
         self.step += 1
         self.loss = loss if math.isnan(self.loss) else self.loss + max(_MEMORY, 1 / self.step) * (loss - self.loss)
@@ -255,16 +259,6 @@ def _build(shape: PretrainShape, *, vocabulary: int) -> LlamaForCausalLM:
         pad_token_id=pad,
     )
     return LlamaForCausalLM(config)
-
-
-def _optimizer(model: torch.nn.Module, settings: PretrainSettings) -> torch.optim.AdamW:
-    """Make AdamW with weight decay on matrices only."""
-    weights = list(model.parameters())
-    groups = [
-        {"params": [weight for weight in weights if weight.ndim >= 2], "weight_decay": settings.weight_decay},
-        {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.rate, betas=_BETAS, fused=True)
 
 
 def _wrapped(tokenizer: Tokenizer) -> PreTrainedTokenizerBase:
