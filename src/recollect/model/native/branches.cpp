@@ -230,7 +230,10 @@ class Reader {
     });
     if (ends) return;
     const int64_t blocks = padded(count_ * group_ * asks) / kBlock;
-    each(shared * blocks, s, [&](int64_t one) { attend(number, one / blocks, one % blocks, asks, last, s); });
+    if (scratch_.size() > 1)  // a thread meets the heads that it packed, which its cache still holds
+      each(shared * blocks, s, [&](int64_t one) { attend(number, one % shared, one / shared, asks, last, s); });
+    else
+      each(shared * blocks, s, [&](int64_t one) { attend(number, one / blocks, one % blocks, asks, last, s); });
     add_product(attended_.get(), attended_row_, count_ * asks, w.out, d_.heads * d_.head_width, w.out_bias, s);
     normalise_rows(w.before_feed, count_ * asks, s);
     feed(w, count_ * asks, s);
