@@ -246,7 +246,7 @@ def _check_arrays(tree: PromptTree) -> None:
     PromptError
         If one does not fit.
     """
-    count, asked = len(tree), tree.slots.shape[0]
+    count, asked = len(tree), tree.slots.size
     lengths = {"T": count, "A": asked}
     for name, (dtype, axes) in _EXPECTED.items():
         array: np.ndarray = getattr(tree, name)

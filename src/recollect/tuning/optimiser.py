@@ -7,6 +7,7 @@ and memory that a step frees is kept for the next one, since new pages cost up t
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -50,13 +51,13 @@ def clip_gradients(weights: Iterable[torch.nn.Parameter], limit: float) -> None:
     """
     found = [weight for weight in weights if weight.grad is not None]
     norm = torch.nn.utils.get_total_norm([weight.grad for weight in found if weight.grad is not None])
-    if not norm <= limit:
+    if not norm <= limit:  # nor where it is no number
         torch.nn.utils.clip_grads_with_norm_(found, limit, norm)
 
 
 def keep_freed_memory() -> None:
     """Let the C library keep what is freed, for the life of the process; where it is not glibc, nothing happens."""
-    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
+    adjust = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if adjust is not None:
         adjust(_TRIM_THRESHOLD, -1)
         adjust(_MMAP_THRESHOLD, _LARGEST)
