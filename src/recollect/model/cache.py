@@ -1,7 +1,7 @@
 """The trunk cache: keys and values of what a person's branches share, so that a new event costs its own tokens only.
 
 What it is: `TrunkCache` is an immutable value (lengths, reach, a store); `KeyValueStore` holds the tensors of all
-layers with room to grow; `AppendPlan`, `CascadePlan`, `CascadesPlan` say what attention does in passes.
+layers with room to grow; `AppendPlan`, `AppendsPlan`, `CascadePlan`, `CascadesPlan` say what attention does in passes.
 
 What it decides: caches that grew from each other share one store. Appending to the newest writes into spare room;
 appending to an older one (after a crop, or twice to the same) copies first, so no cache ever changes under its holder.
@@ -13,6 +13,7 @@ keeps the trunk's prompt tree instead, and scoring packs it anew.
 Dimension letters: N layers, K key/value heads, P trunk tokens, E width of a head, G trunk segments, L new tokens.
 """
 
+import itertools
 from dataclasses import dataclass
 from threading import Lock
 from typing import Self
@@ -28,7 +29,7 @@ from recollect.model.quantised import CacheKind, restored, stored
 from recollect.prompt.growth import first_segments
 from recollect.prompt.tree import PromptTree
 
-__all__ = ["AppendPlan", "CascadePlan", "CascadesPlan", "KeyValueStore", "TrunkCache"]
+__all__ = ["AppendPlan", "AppendsPlan", "CascadePlan", "CascadesPlan", "Growth", "KeyValueStore", "TrunkCache"]
 
 _GROWTH = 1.5
 _ROOM = 64  # least number of spare tokens of a new store
@@ -228,6 +229,25 @@ class TrunkCache:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Growth:
+    """Say by what a trunk is to grow.
+
+    Parameters
+    ----------
+    cache
+        The trunk as it is.
+    delta
+        The new segments, all shared.
+    sees
+        Which cached segments each new one sees; None means all.
+    """
+
+    cache: TrunkCache
+    delta: PromptTree
+    sees: Bool[np.ndarray, "N G"] | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class AppendPlan:
     """Write new keys and values into a store and attend to all before, under a mask.
 
@@ -245,11 +265,15 @@ class AppendPlan:
     after: int
     mask: Tensor | None
 
+    def write(self, layer: int, key: Float[Tensor, "1 K L E"], value: Float[Tensor, "1 K L E"]) -> None:
+        """Put new keys and values of one layer where they stay."""
+        self.store.write(layer, key, value, after=self.after)
+
     def attend(
         self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None
     ) -> Float[Tensor, "1 H L E"]:
         """Attend the new tokens to the cached ones and to each other."""
-        self.store.write(layer, key, value, after=self.after)
+        self.write(layer, key, value)
         length = query.shape[2]
         keys, values = (states.to(query.dtype) for states in self.store.read(layer, self.after + length))
         if self.mask is not None or self.after == 0 or length == 1:
@@ -265,6 +289,39 @@ class AppendPlan:
             scaling=scaling,
             softcap=softcap,
         )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class AppendsPlan:
+    """Grow several trunks, whose new tokens stand behind each other in one row.
+
+    Parameters
+    ----------
+    parts
+        How many of the tokens are each trunk's, in order, and the plan of that trunk.
+    """
+
+    parts: list[tuple[int, AppendPlan]]
+
+    def spans(self) -> list[tuple[slice, AppendPlan]]:
+        """Return where the tokens of each trunk stand, and its plan."""
+        ends = itertools.accumulate(count for count, _ in self.parts)
+        return [(slice(end - count, end), plan) for end, (count, plan) in zip(ends, self.parts, strict=True)]
+
+    def write(self, layer: int, key: Float[Tensor, "1 K L E"], value: Float[Tensor, "1 K L E"]) -> None:
+        """Put new keys and values of one layer where they stay."""
+        for own, plan in self.spans():
+            plan.write(layer, key[:, :, own], value[:, :, own])
+
+    def attend(
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, *, scaling: float, softcap: float | None
+    ) -> Float[Tensor, "1 H L E"]:
+        """Attend trunk by trunk; all else of a layer is computed for all tokens at once."""
+        attended = [
+            plan.attend(layer, query[:, :, own], key[:, :, own], value[:, :, own], scaling=scaling, softcap=softcap)
+            for own, plan in self.spans()
+        ]
+        return torch.cat(attended, dim=2)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from recollect.model.attention import AttentionPlan, attend_trunk, in_one_dtype
-from recollect.model.cache import AppendPlan, KeyValueStore
+from recollect.model.cache import AppendPlan, AppendsPlan, KeyValueStore
 from recollect.model.check import repeats_hidden_states
 from recollect.model.compact_layer import (
     Asked,
@@ -178,8 +178,10 @@ class CompactDecoder:
         """Return how many branches of that many tokens are computed together."""
         return self.functions.chunk(length) if self.norm.is_cpu else max(1, _CHUNK_ELSEWHERE // length)
 
-    def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
-        """Write the keys and values of new trunk tokens into the store of a plan.
+    def append(
+        self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan | AppendsPlan
+    ) -> None:
+        """Write the keys and values of new trunk tokens into the stores of a plan.
 
         Parameters
         ----------
@@ -198,7 +200,7 @@ class CompactDecoder:
             attended = plan.attend(number, query, key, value, scaling=self.shape.scaling, softcap=None)
             hidden = finish_layer(layer, hidden, attended, self.shape)
         normed = normalise(hidden, last.before_attention, self.shape)
-        plan.store.write(len(before), *keys_and_values(last, normed, turns, self.shape), after=plan.after)
+        plan.write(len(before), *keys_and_values(last, normed, turns, self.shape))
 
     def read(
         self,
@@ -351,7 +353,9 @@ class CompactBased:
         """Return how many branches of that many tokens are computed together."""
         return self.compact.chunk(length)
 
-    def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
+    def append(
+        self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan | AppendsPlan
+    ) -> None:
         """Write the keys and values of new trunk tokens, as `CompactDecoder.append`."""
         self.compact.append(embedded, positions, plan=plan)
 

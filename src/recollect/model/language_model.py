@@ -14,6 +14,7 @@ Dimension letters: B rows, T tokens, S slots, Q questions, k slots of a question
 branch, G cached segments, D width.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,7 +30,15 @@ from recollect.errors import ModelError
 from recollect.model.answer_head import answer_logits, text_answer_logits
 from recollect.model.answer_tokens import AnswerTokens
 from recollect.model.attention import MaskPlan
-from recollect.model.cache import AppendPlan, CascadePlan, CascadesPlan, KeyValueStore, TrunkCache
+from recollect.model.cache import (
+    AppendPlan,
+    AppendsPlan,
+    CascadePlan,
+    CascadesPlan,
+    Growth,
+    KeyValueStore,
+    TrunkCache,
+)
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
 from recollect.model.compact import CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues
@@ -49,7 +58,7 @@ __all__ = ["Decoder", "LanguageModel"]
 Decoder = CompactDecoder | GraphedDecoder | NativeDecoder
 """What may stand in for a backbone's own forward pass."""
 
-_CHUNK_TOKENS = 2048  # branch tokens computed together
+_CHUNK_TOKENS = 2048  # tokens of branches, or of growing trunks, computed together
 _Reader = Callable[[Branches, Int64[np.ndarray, "C N"]], Float[Tensor, "C N D"]]
 
 
@@ -194,28 +203,64 @@ class LanguageModel(nn.Module):
         ModelError
             As `forward`.
         """
-        relation = relation_to_cache(cache, delta, sees)
-        lengths = delta.segment_lengths()
-        ends = np.cumsum(lengths)
-        highest = np.maximum.reduceat(delta.positions, ends - lengths) + 1
-        reach = np.maximum(np.maximum.accumulate(highest), cache.next_position)
-        grown = (
-            np.concatenate([cache.ends, cache.length + ends], dtype=np.int32, casting="same_kind"),
-            np.concatenate([cache.reach, reach], dtype=np.int32, casting="same_kind"),
-        )
+        return self.append_together([Growth(cache, delta, sees)])[0]
+
+    @torch.inference_mode()
+    def append_together(self, growths: Sequence[Growth]) -> list[TrunkCache]:
+        """Extend several trunks, each by its own new segments, in shared passes.
+
+        Parameters
+        ----------
+        growths
+            The trunks, all of which stay valid, and what each grows by.
+
+        Returns
+        -------
+        list
+            As `append` gives them, trunk by trunk.
+
+        Raises
+        ------
+        PromptError, ModelError
+            As `append`.
+        """
+        relations = [relation_to_cache(one.cache, one.delta, one.sees) for one in growths]
+        grown = [_grown(one.cache, one.delta) for one in growths]
         if not self.pluggable:
-            return TrunkCache(cache.store, *grown, tree=extend(cache.tree, delta, sees=relation))
+            trees = [extend(one.cache.tree, one.delta, sees=sees) for one, sees in zip(growths, relations, strict=True)]
+            stores = [one.cache.store for one in growths]
+            return [TrunkCache(store, *spans, tree) for store, spans, tree in zip(stores, grown, trees, strict=True)]
+        plans = [self._append_plan(one, sees) for one, sees in zip(growths, relations, strict=True)]
+        with evaluating(self):
+            for part in _passes([len(one.delta) for one in growths]):
+                self._append([one.delta for one in growths[part]], plans[part])
+        return [TrunkCache(plan.store, *spans) for plan, spans in zip(plans, grown, strict=True)]
+
+    def _append_plan(self, growth: Growth, relation: Bool[np.ndarray, "N G"]) -> AppendPlan:
+        """Make room for the new tokens of a trunk, and say what they see."""
+        cache, delta = growth.cache, growth.delta
         begun = cache.store if cache.length else KeyValueStore.empty(self.cache_kind)
         store = begun.room_for(len(delta), after=cache.length)
         mask = None if sees_all_before(delta, relation) else self._append_mask(cache, delta, relation)
-        with evaluating(self):
-            embedded = self._embed(delta.tokens[None], delta.items[None], delta.features[None])
-            plan, decoder = AppendPlan(store, cache.length, mask), self._serving_decoder()
-            if decoder is None:
-                run_body(self.causal, embedded, self._reachable(delta.positions[None]), plan=plan)
-            else:
-                decoder.append(embedded, self._reachable(delta.positions[None]), plan=plan)
-        return TrunkCache(store, *grown)
+        return AppendPlan(store, cache.length, mask)
+
+    def _append(self, deltas: Sequence[PromptTree], plans: Sequence[AppendPlan]) -> None:
+        """Compute the new tokens of some trunks behind each other, and write what is kept of them."""
+        arrays = [(one.tokens, one.items, one.features, one.positions) for one in deltas]
+        tokens, items, features, positions = (
+            arrays[0] if len(arrays) == 1 else map(np.concatenate, zip(*arrays, strict=True))
+        )
+        plan = (
+            plans[0]
+            if len(plans) == 1
+            else AppendsPlan([(len(one), plan) for one, plan in zip(deltas, plans, strict=True)])
+        )
+        embedded, reachable = self._embed(tokens[None], items[None], features[None]), self._reachable(positions[None])
+        decoder = self._serving_decoder()
+        if decoder is None:
+            run_body(self.causal, embedded, reachable, plan=plan)
+        else:
+            decoder.append(embedded, reachable, plan=plan)
 
     @torch.inference_mode()
     def score(
@@ -373,6 +418,29 @@ class LanguageModel(nn.Module):
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return to_device(array, self.device)
+
+
+def _grown(cache: TrunkCache, delta: PromptTree) -> tuple[Int32[np.ndarray, " G"], Int32[np.ndarray, " G"]]:
+    """Return the ends of all segments of a grown trunk, and how far it reaches up to each."""
+    lengths = delta.segment_lengths()
+    ends = np.cumsum(lengths)
+    highest = np.maximum.reduceat(delta.positions, ends - lengths) + 1
+    reach = np.maximum(np.maximum.accumulate(highest), cache.next_position)
+    return (
+        np.concatenate([cache.ends, cache.length + ends], dtype=np.int32, casting="same_kind"),
+        np.concatenate([cache.reach, reach], dtype=np.int32, casting="same_kind"),
+    )
+
+
+def _passes(lengths: Sequence[int]) -> list[slice]:
+    """Cut trunks that grow by so many tokens into passes, none of them longer than a chunk unless one trunk is."""
+    starts, filled = [0] if lengths else [], 0
+    for place, length in enumerate(lengths):
+        if filled and filled + length > _CHUNK_TOKENS:
+            starts.append(place)
+            filled = 0
+        filled += length
+    return [slice(start, end) for start, end in itertools.pairwise([*starts, len(lengths)])]
 
 
 def _within(

@@ -57,8 +57,6 @@ class Posed:
         Of each question the codes of its candidates, and in words how they were chosen.
     question : Question
         What the model is asked: the candidates of all of them.
-    warm : Warm
-        The trunk.
     """
 
     user: str | None
@@ -66,15 +64,16 @@ class Posed:
     known: Timeline
     chosen: list[tuple[Int32[np.ndarray, " _"], str]]
     question: Question
-    warm: Warm
 
-    def drafts(self, scores: Float64[np.ndarray, " C"], *, forgotten: int) -> list[Draft]:
+    def drafts(self, scores: Float64[np.ndarray, " C"], *, warm: Warm, forgotten: int) -> list[Draft]:
         """Divide the scores of all candidates among the questions.
 
         Parameters
         ----------
         scores : Float64[C]
             Probabilities of a like.
+        warm : Warm
+            The trunk.
         forgotten : int
             How many people have been forgotten by now.
         """
@@ -88,9 +87,9 @@ class Posed:
             demonstrations=self.question.note,
             candidates=0,
             chosen="",
-            tokens_reused=self.warm.reused,
-            tokens_new=self.warm.cache.length - self.warm.reused,
-            trunk_bytes=self.warm.cache.nbytes,
+            tokens_reused=warm.reused,
+            tokens_new=warm.cache.length - warm.reused,
+            trunk_bytes=warm.cache.nbytes,
             milliseconds=0.0,
         )
         parts = zip(self.chosen, np.split(scores, ends[:-1]), strict=True)

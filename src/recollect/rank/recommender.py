@@ -290,10 +290,11 @@ class Recommender:
         """Score the candidates of all questions."""
         sharing = self._sharing(asks)
         posed = [self._pose([asks[number] for number in numbers]) for numbers in sharing]
-        scores = self._probabilities([(one.warm, one.question) for one in posed])
+        trunks = self.trunks.warm_together([(one.user, one.question.trunk) for one in posed])
+        scores = self._probabilities([(warm, one.question) for warm, one in zip(trunks, posed, strict=True)])
         drafts: dict[int, Draft] = {}
-        for numbers, one, score in zip(sharing, posed, scores, strict=True):
-            drafts |= zip(numbers, one.drafts(score, forgotten=self._forgotten), strict=True)
+        for numbers, one, score, warm in zip(sharing, posed, scores, trunks, strict=True):
+            drafts |= zip(numbers, one.drafts(score, warm=warm, forgotten=self._forgotten), strict=True)
         return [drafts[number] for number in range(len(asks))]
 
     def _sharing(self, asks: Sequence[Ask]) -> list[list[int]]:
@@ -306,12 +307,12 @@ class Recommender:
         return list(groups.values())
 
     def _pose(self, asks: Sequence[Ask]) -> Posed:
-        """Choose the candidates of questions about one person at one moment, and encode their trunk."""
+        """Choose the candidates of questions about one person at one moment."""
         moment = self._moment(asks[0].at)
         known = self.known(asks[0], moment)
         chosen = [self._choose(ask, known) for ask in asks]
         question = self._question(known, np.concatenate([items for items, _ in chosen]), moment)
-        return Posed(asks[0].user, moment, known, chosen, question, self._warm(asks[0].user, question))
+        return Posed(asks[0].user, moment, known, chosen, question)
 
     def _choose(self, ask: Ask, known: Timeline) -> tuple[Int32[np.ndarray, " C"], str]:
         """Return the codes of the items to score, and in words how they were chosen."""
@@ -371,10 +372,6 @@ class Recommender:
     def _question(self, known: Timeline, items: Int32[np.ndarray, " C"], moment: int) -> Question:
         return self.prompter.question(known, items, self.context.features(items, moment))
 
-    def _warm(self, user: str | None, question: Question) -> Warm:
-        """Encode the trunk of a question; that of an inline history is not kept."""
-        return self.trunks.cold(question.trunk) if user is None else self.trunks.warm(user, question.trunk)
-
     def _probabilities(self, questions: Sequence[tuple[Warm, Question]]) -> list[Float64[np.ndarray, " _"]]:
         """Return each candidate's probability of a like, question by question."""
         together = [(warm.cache, question.branches) for warm, question in questions]
@@ -387,7 +384,7 @@ class Recommender:
         with self._lock:
             question = self._question(known, items, drafted.moment)
             whose = ask.user if self._forgotten == drafted.forgotten else None  # what was forgotten is not kept again
-            trunk = self._warm(whose, question).cache
+            trunk = self.trunks.warm_together([(whose, question.trunk)])[0].cache
         return strongest_reasons(model, trunk, question, known=known, catalog=self.catalog)
 
 

@@ -8,12 +8,12 @@ included; the least recently used ones go first, and cost a person's next query 
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from recollect.context.budgeted import Budgeted
-from recollect.model.cache import TrunkCache
+from recollect.model.cache import Growth, TrunkCache
 from recollect.model.language_model import LanguageModel
 from recollect.prompt.growth import common_segments, last_segments
 from recollect.prompt.tree import PromptTree
@@ -22,6 +22,9 @@ TRUNK_BYTES: Final = 256 << 20
 """Budget of a recommender that was not told another one."""
 
 _TREE_ARRAYS: Final = ("tokens", "items", "features", "segment", "positions", "sees", "slots", "slot_rows")
+
+
+_Waiting = list[tuple[int, tuple[Hashable | None, PromptTree]]]  # trunks with their places
 
 
 class Warm(NamedTuple):
@@ -94,19 +97,65 @@ class Trunks:
         trunk
             Shared segments without slots.
         """
-        kept = self._kept.get(user)
-        if kept is None:
-            return self._keep(user, trunk, self.cold(trunk))
-        common = common_segments(kept.tree, trunk)
-        cache = kept.cache.crop(common)
-        if common == trunk.segment_count:
-            return Warm(cache, cache.length)
-        rest, sees = last_segments(trunk, common)
-        return self._keep(user, trunk, Warm(self.model.append(cache, rest, sees=sees), cache.length))
+        return self.warm_together([(user, trunk)])[0]
 
-    def _keep(self, user: Hashable, trunk: PromptTree, warm: Warm) -> Warm:
-        self._kept.put(user, _Kept(trunk, warm.cache), nbytes=_size(trunk, warm.cache))
+    def warm_together(self, asked: Sequence[tuple[Hashable | None, PromptTree]]) -> list[Warm]:
+        """Encode what is missing of several trunks in shared passes, and keep them as `warm` does.
+
+        Parameters
+        ----------
+        asked
+            Whose each trunk is, None for one that is not kept, and the trunk. Of one person the later ones build on the
+            earlier ones.
+        """
+        found: dict[int, Warm] = {}
+        waiting = list(enumerate(asked))
+        while waiting:
+            turn, waiting = _one_of_each(waiting)
+            found |= zip([place for place, _ in turn], self._warm([one for _, one in turn]), strict=True)
+        return [found[place] for place in range(len(asked))]
+
+    def _warm(self, asked: Sequence[tuple[Hashable | None, PromptTree]]) -> list[Warm]:
+        """Encode what is missing of trunks of different people."""
+        cropped = [self._crop(user, trunk) for user, trunk in asked]
+        growths = [_growth(cache, trunk) for cache, (_, trunk) in zip(cropped, asked, strict=True)]
+        caches = iter(self.model.append_together([one for one in growths if one is not None]))
+        warm = [
+            Warm(cache if growth is None else next(caches), cache.length)
+            for cache, growth in zip(cropped, growths, strict=True)
+        ]
+        for (user, trunk), growth, one in zip(asked, growths, warm, strict=True):
+            if growth is not None and user is not None:
+                self._kept.put(user, _Kept(trunk, one.cache), nbytes=_size(trunk, one.cache))
         return warm
+
+    def _crop(self, user: Hashable | None, trunk: PromptTree) -> TrunkCache:
+        """Return what is kept of a trunk."""
+        kept = None if user is None else self._kept.get(user)
+        return TrunkCache.empty() if kept is None else kept.cache.crop(common_segments(kept.tree, trunk))
+
+
+def _growth(cache: TrunkCache, trunk: PromptTree) -> Growth | None:
+    """Say by what a trunk that begins as cached must grow; None if it is all there."""
+    if not cache.segment_count:
+        return Growth(cache, trunk)
+    if cache.segment_count == trunk.segment_count:
+        return None
+    rest, sees = last_segments(trunk, cache.segment_count)
+    return Growth(cache, rest, sees)
+
+
+def _one_of_each(waiting: _Waiting) -> tuple[_Waiting, _Waiting]:
+    """Part trunks into the first one of each person, with all of nobody, and the rest."""
+    first: dict[Hashable, tuple[int, tuple[Hashable | None, PromptTree]]] = {}
+    rest: _Waiting = []
+    for place, (user, trunk) in waiting:
+        whose = (place, None) if user is None else (None, user)
+        if whose in first:
+            rest.append((place, (user, trunk)))
+        else:
+            first[whose] = (place, (user, trunk))
+    return list(first.values()), rest
 
 
 def _size(tree: PromptTree, cache: TrunkCache) -> int:

@@ -11,12 +11,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from recollect.service.records import Request
 from recollect.service.tables import OUTCOMES, REQUESTS
 
 _CUTS: Final = 100  # the log is cut so many times while it fills once
+
+# Made once: to make a statement takes as long as to run it.
+_REPLACED: Final = delete(REQUESTS).where(REQUESTS.c.id.in_(bindparam("ids", expanding=True)))
+_NEWEST: Final = select(func.coalesce(func.max(REQUESTS.c.number), 0))
+_KEPT: Final = insert(REQUESTS)
+_MORE: Final = (
+    update(OUTCOMES)
+    .where((OUTCOMES.c.arm == bindparam("of")) & (OUTCOMES.c.kind == bindparam("what")))
+    .values(count=OUTCOMES.c.count + bindparam("more"))
+)
+_FIRST: Final = insert(OUTCOMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +53,10 @@ class RequestLog:
     def save(self, connection: Connection, requests: Sequence[Request]) -> list[None]:
         """Keep requests, within a transaction."""
         fresh = {request.id: request for request in requests}
-        connection.execute(delete(REQUESTS).where(REQUESTS.c.id.in_(list(fresh))))
-        newest = connection.execute(select(func.coalesce(func.max(REQUESTS.c.number), 0))).scalar_one()
+        connection.execute(_REPLACED, {"ids": list(fresh)})
+        newest = connection.execute(_NEWEST).scalar_one()
         rows = [_row(request, number=number) for number, request in enumerate(fresh.values(), start=newest + 1)]
-        connection.execute(insert(REQUESTS), rows)
+        connection.execute(_KEPT, rows)
         every = max(1, self.retention.requests // _CUTS)
         if (newest + len(rows)) // every > newest // every:
             self._cut(connection, newest + len(rows), now=max(request.made for request in fresh.values()))
@@ -81,9 +92,8 @@ def count_outcomes(connection: Connection, counts: Sequence[tuple[str, str, int]
     for arm, kind, count in counts:
         sums[arm, kind] += count
     for (arm, kind), count in sorted(sums.items()):
-        place = (OUTCOMES.c.arm == arm) & (OUTCOMES.c.kind == kind)
-        if not connection.execute(update(OUTCOMES).where(place).values(count=OUTCOMES.c.count + count)).rowcount:
-            connection.execute(insert(OUTCOMES).values(arm=arm, kind=kind, count=count))
+        if not connection.execute(_MORE, {"of": arm, "what": kind, "more": count}).rowcount:
+            connection.execute(_FIRST, {"arm": arm, "kind": kind, "count": count})
     return [None] * len(counts)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from recollect.errors import Conflict, DataError
 from recollect.service.fields import check_id
@@ -33,6 +33,12 @@ EVENT_COLUMNS: Final = (
     EVENTS.c.time,
 )
 """The columns of a `StoredEvent`, in its order."""
+
+# Made once: to make a statement takes as long as to run it.
+_STORED: Final = select(*EVENT_COLUMNS).where(EVENTS.c.id.in_(bindparam("ids", expanding=True)))
+_LAST: Final = select(META.c.value).where(META.c.key == "last_seq")
+_ADDED: Final = insert(EVENTS)
+_COUNTED: Final = update(META).where(META.c.key == "last_seq").values(value=bindparam("last"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +96,14 @@ def append(connection: Connection, batches: Sequence[Batch], *, moments: Moments
             last += len(outcome.accepted)
     if last > first:
         rows = [row for outcome, batch in zip(outcomes, batches, strict=True) for row in _rows(outcome, batch.now)]
-        connection.execute(insert(EVENTS), rows)
-        connection.execute(update(META).where(META.c.key == "last_seq").values(value=str(last)))
+        connection.execute(_ADDED, rows)
+        connection.execute(_COUNTED, {"last": str(last)})
     return outcomes
 
 
 def last_seq(connection: Connection) -> int:
     """Return the sequence number that was given out last, 0 if none was."""
-    return int(connection.execute(select(META.c.value).where(META.c.key == "last_seq")).scalar_one())
+    return int(connection.execute(_LAST).scalar_one())
 
 
 def _check(event: NewEvent) -> None:
@@ -128,7 +134,7 @@ def _known(connection: Connection, ids: Sequence[str]) -> dict[str, StoredEvent]
     """Look up which of these events are stored."""
     found: dict[str, StoredEvent] = {}
     for some in _pieces(ids):
-        rows = connection.execute(select(*EVENT_COLUMNS).where(EVENTS.c.id.in_(some)))
+        rows = connection.execute(_STORED, {"ids": some})
         found.update((row.id, StoredEvent(*row)) for row in rows)
     return found
 

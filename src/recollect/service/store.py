@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from recollect.errors import SystemFailure
 from recollect.service import additions, answers, appending, erasure
@@ -34,6 +34,14 @@ __all__ = ["Added", "Appended", "Erased", "Item", "NewEvent", "Request", "Retent
 R = TypeVar("R")
 
 _PAGE: Final = 10_000
+_NEVER: Final = 2**62  # no sequence number is so high
+
+# Made once: to make a statement takes as long as to run it.
+_EVENTS: Final = select(*EVENT_COLUMNS).limit(bindparam("most"))
+_AFTER: Final = _EVENTS.where(EVENTS.c.seq > bindparam("number")).order_by(EVENTS.c.seq)
+_BEFORE: Final = _EVENTS.where(EVENTS.c.user == bindparam("whose"), EVENTS.c.seq < bindparam("number")).order_by(
+    EVENTS.c.seq.desc()
+)
 
 
 class Store:
@@ -113,7 +121,7 @@ class Store:
             If the database cannot store them.
         """
         batch = Batch.of(events, liked=liked, now=now)
-        return self._writer.write(self._append, batch, weight=len(batch.events))
+        return self._writer.write(self._append, batch, weight=len(batch.events), overtakes=True)
 
     def events_after(self, seq: int, *, limit: int = _PAGE) -> list[StoredEvent]:
         """Return the events behind a sequence number (0: from the first), in order, at most `limit`.
@@ -123,9 +131,8 @@ class Store:
         SystemFailure
             If the database cannot be read.
         """
-        asked = select(*EVENT_COLUMNS).where(EVENTS.c.seq > seq).order_by(EVENTS.c.seq).limit(limit)
         with self.reading() as connection:
-            return [StoredEvent(*row) for row in connection.execute(asked)]
+            return [StoredEvent(*row) for row in connection.execute(_AFTER, {"number": seq, "most": limit})]
 
     def last_seq(self) -> int:
         """Return the sequence number that was given out last, 0 if none was.
@@ -155,10 +162,9 @@ class Store:
         SystemFailure
             If the database cannot be read.
         """
-        asked = select(*EVENT_COLUMNS).where(EVENTS.c.user == user).order_by(EVENTS.c.seq.desc()).limit(limit)
+        asked = {"whose": user, "number": _NEVER if before is None else before, "most": limit}
         with self.reading() as connection:
-            found = connection.execute(asked if before is None else asked.where(EVENTS.c.seq < before))
-            return [StoredEvent(*row) for row in found]
+            return [StoredEvent(*row) for row in connection.execute(_BEFORE, asked)]
 
     def add_items(self, items: Sequence[Item]) -> Added:
         """Store items, all of them or none, and return when they are durable.
@@ -237,7 +243,7 @@ class Store:
             return erasure.erased_among(connection, users)
 
     def save_request(self, request: Request) -> None:
-        """Keep a request for explaining. Returns at once; it can be read at once, and is durable with the next commit.
+        """Keep a request for explaining. Returns at once; it can be read at once, and is durable soon.
 
         Raises
         ------
@@ -265,7 +271,7 @@ class Store:
             return answers.read_request(connection, identity)
 
     def count_outcome(self, arm: str, kind: str, *, count: int = 1) -> None:
-        """Count what came of an arm's answers. Returns at once; it is durable with the next commit.
+        """Count what came of an arm's answers. Returns at once; it is durable soon.
 
         Raises
         ------

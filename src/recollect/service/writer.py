@@ -3,7 +3,7 @@
 It decides that nobody hears of a write before it is durable; that writes happen in the order in which they came in,
 those of a kind that follow each other as one; that a group which cannot be stored together is stored one by one, so
 that the fault of one is not the fault of all; and that lazy writes (nobody waits for them) linger a little for company,
-and are dropped rather than let the queue grow without bound.
+let what has nothing to do with them go ahead, and are dropped rather than let the queue grow without bound.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class _Job:
     payload: Any
     weight: int
     lazy: bool
+    overtakes: bool = False
     done: Future[Any] = field(default_factory=Future[Any])
 
 
@@ -57,12 +58,14 @@ class Writer:
     def __init__(self, database: Database, *, room: int = 20_000) -> None:
         self._database = database
         self._queue: queue.Queue[_Job | None] = queue.Queue(room)
+        self._lingering: list[_Job] = []
+        self._due = 0.0  # when the first of them is to be written
         self._gate = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._run, name="recollect-store", daemon=True)
         self._thread.start()
 
-    def write(self, work: Work[P, R], payload: P, *, weight: int = 1) -> R:
+    def write(self, work: Work[P, R], payload: P, *, weight: int = 1, overtakes: bool = False) -> R:
         """Write, and return when it is durable.
 
         Parameters
@@ -73,18 +76,20 @@ class Writer:
             What is written.
         weight : int
             How much that is, in rows.
+        overtakes : bool
+            Whether it may be written before lazy writes that came in earlier.
 
         Raises
         ------
         RecollectError
             If it is refused or cannot be stored; then nothing of it is.
         """
-        job = _Job(work, payload, weight, lazy=False)
+        job = _Job(work, payload, weight, lazy=False, overtakes=overtakes)
         self._put(job, block=True)
         return job.done.result()
 
     def write_lazily(self, work: Work[P, R], payload: P) -> Future[R]:
-        """Have it written with the next commit, and return at once; cancelled if there is no room.
+        """Have it written a tenth of a second later, and return at once; cancelled if there is no room.
 
         Raises
         ------
@@ -139,21 +144,30 @@ class Writer:
                 self._store(group)
 
     def _next_group(self) -> tuple[list[_Job], bool]:
-        """Take what waits, at least one job; says whether more may come."""
-        group: list[_Job] = []
-        weight, until = 0, 0.0
+        """Take what is to be written now, in the order in which it came in; says whether more may come."""
+        taken, self._lingering = self._lingering, []
+        weight = len(taken)
         while weight < _GROUP:
             try:
-                job = self._queue.get(timeout=_wait(group, until))
+                job = self._queue.get(timeout=self._wait(taken))
             except queue.Empty:
                 break
             if job is None:
-                return group, False
-            if not group:
-                until = time.monotonic() + _LINGER
-            group.append(job)
+                return _lazy_ones_together(taken), False
+            if job.lazy and not any(one.lazy for one in taken):
+                self._due = time.monotonic() + _LINGER
+            taken.append(job)
             weight += job.weight
-        return group, True
+        if weight >= _GROUP or time.monotonic() >= self._due or not all(job.lazy or job.overtakes for job in taken):
+            return _lazy_ones_together(taken), True
+        self._lingering = [job for job in taken if job.lazy]
+        return [job for job in taken if not job.lazy], True
+
+    def _wait(self, taken: list[_Job]) -> float | None:
+        """Return how many seconds the thread may wait for one more job."""
+        if not taken:
+            return None
+        return max(self._due - time.monotonic(), 0.0) if all(job.lazy for job in taken) else 0.0
 
     def _store(self, group: list[_Job]) -> None:
         """Write a group in one transaction, or one by one where that fails for a reason that is not the database's."""
@@ -170,11 +184,14 @@ class Writer:
             _answer(group, results)
 
 
-def _wait(group: list[_Job], until: float) -> float | None:
-    """Return how many seconds the thread may wait for one more job."""
-    if not group:
-        return None
-    return max(until - time.monotonic(), 0.0) if all(job.lazy for job in group) else 0.0
+def _lazy_ones_together(taken: Sequence[_Job]) -> list[_Job]:
+    """Put lazy writes of a kind behind each other, where no other write parts them."""
+    kinds: dict[Work[Any, Any], int] = {}
+    together: list[_Job] = []
+    for lazy, jobs in groupby(taken, key=lambda job: job.lazy):
+        run = list(jobs)
+        together += sorted(run, key=lambda job: kinds.setdefault(job.work, len(kinds))) if lazy else run
+    return together
 
 
 def _perform(connection: Connection, group: list[_Job]) -> list[Any]:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from recollect.model.cache import AppendPlan
+from recollect.model.cache import AppendPlan, AppendsPlan
 from recollect.model.compact import CompactBased, CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues, Layer, Linear
 from recollect.model.native.library import DecoderNumbers, LayerWeights, Query, lacks_tiles, load_kernel
@@ -104,14 +104,20 @@ class NativeDecoder(CompactBased):
         """Return how many branches one call takes."""
         return max(1, _CHUNK_TOKENS // length)
 
-    def append(self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan) -> None:
+    def append(
+        self, embedded: Float[Tensor, "1 T D"], positions: Int64[Tensor, "1 T"], *, plan: AppendPlan | AppendsPlan
+    ) -> None:
         """Write the keys and values of new trunk tokens, as `CompactDecoder.append`; a few of them by the kernel.
 
         Parameters
         ----------
         embedded, positions, plan
-            As in `CompactDecoder.append`.
+            As in `CompactDecoder.append`. Several trunks grow one after the other, each as it would alone.
         """
+        if isinstance(plan, AppendsPlan):
+            for own, part in plan.spans():
+                self.append(embedded[:, own], positions[:, own], plan=part)
+            return
         few = plan.mask is None and plan.after and embedded.shape[1] <= _EVENT_TOKENS and plan.store.kind != "int8"
         kept = [plan.store.read(number, plan.after) for number in range(len(self.compact.layers))] if few else []
         if not _grows_in_place(kept, self.dtype):
