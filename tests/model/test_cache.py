@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.errors import ModelError, PromptError
-from recollect.model.cache import TrunkCache
+from recollect.model.cache import Growth, TrunkCache
 from recollect.model.language_model import LanguageModel
 from recollect.prompt.branches import Branches
 from recollect.prompt.growth import attach, extend
@@ -134,6 +134,26 @@ def test_a_trunk_may_be_empty_and_candidates_too(family: str, language_model: Mo
     branches = Branches.of(words(11, 3, 2), start=0)
     np.testing.assert_allclose(model.score(TrunkCache.empty(), branches), packed_scores(model, None, branches), **EXACT)
     assert model.score(warm(model, TRUNK), Branches.of(words(0, 0, 2), start=9)).shape == (0, 2)
+
+
+@pytest.mark.parametrize("chunk", [None, 8, 1])
+def test_several_trunks_grow_in_shared_passes(family: str, chunk: int | None, language_model: Models):
+    model = language_model(family)
+    trunk = warm(model, TRUNK)
+    unseen = np.zeros((TIED.segment_count, TRUNK.segment_count), np.bool_)
+    growths = [
+        Growth(TrunkCache.empty(), TRUNK),
+        Growth(trunk, EVENT),
+        Growth(trunk, TIED, unseen),  # the same cache again: one grows in place, the other one in a copy
+        Growth(TrunkCache.empty(), TIED),
+    ]
+    branches = Branches.of(words(6, 4, 2), start=14)
+    for found, growth in zip(model.append_together(growths, chunk=chunk), growths, strict=True):
+        alone = model.append(growth.cache, growth.delta, sees=growth.sees)
+        np.testing.assert_array_equal(found.ends, alone.ends)
+        np.testing.assert_array_equal(found.reach, alone.reach)
+        np.testing.assert_allclose(model.score(found, branches), model.score(alone, branches), **EXACT)
+    assert model.append_together([]) == []
 
 
 def test_a_cache_never_changes_under_its_holder(family: str, language_model: Models):

@@ -11,7 +11,7 @@ import torch
 from backbones import build
 
 from recollect.errors import ModelError
-from recollect.model.cache import TrunkCache
+from recollect.model.cache import Growth, TrunkCache
 from recollect.model.compact import CompactDecoder
 from recollect.model.language_model import LanguageModel
 from recollect.model.native.decoder import NativeDecoder, lacks_for_native
@@ -118,6 +118,22 @@ def test_a_team_gives_one_answer_and_keeps_no_memory():
         assert torch.equal(model.score(cache, alone), first)
         model.append(cache, event)
     assert resident() - before < 64 * 2**20
+
+
+@needs_tiles
+def test_several_trunks_grow_as_each_alone():
+    model = wide()
+    use_way(model, "native-bfloat16")
+    first = model.append(TrunkCache.empty(), join_segments([Segment(words(1, 40), start=0)]))
+    growths = [
+        Growth(first, join_segments([Segment(words(2, 24), start=40)])),
+        Growth(TrunkCache.empty(), join_segments([Segment(words(3, 9), start=0)])),
+    ]
+    branches = Branches.of(words(4, 9, 4), start=64)
+    for found, growth in zip(model.append_together(growths), growths, strict=True):
+        assert torch.equal(
+            model.score(found, branches), model.score(model.append(growth.cache, growth.delta), branches)
+        )
 
 
 @needs_tiles

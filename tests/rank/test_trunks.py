@@ -56,6 +56,20 @@ def test_an_older_moment_reuses_everything_and_loses_nothing(shown):
     assert trunks.warm(1, question(8).trunk).reused == longest
 
 
+def test_trunks_asked_together_are_those_asked_one_after_the_other(shown):
+    model, question = shown
+    trunks = Trunks(model)
+    trunks.warm(1, question(5).trunk)
+    asked = [(2, 4), (1, 6), (1, 7), (None, 6), (None, 6)]  # whose, and how many events it shows
+    found = trunks.warm_together([(user, question(count).trunk) for user, count in asked])
+    for warm, (_, count) in zip(found, asked, strict=True):
+        agree(model, warm.cache, question(count))
+    assert [warm.reused > 0 for warm in found] == [False, True, True, False, False]
+    assert found[2].reused == found[1].cache.length  # a person's later trunk builds on the earlier one
+    assert (1 in trunks, 2 in trunks, len(trunks)) == (True, True, 2)
+    assert trunks.warm(1, question(7).trunk).reused == found[2].cache.length
+
+
 def test_evicted_events_are_encoded_anew(shown):
     model, question = shown
     trunks = Trunks(model)

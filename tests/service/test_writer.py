@@ -80,6 +80,18 @@ def test_closing_writes_what_waits(store_url):
         assert (again.last_seq(), again.outcomes()) == (5, {("a", "shown"): 10})
 
 
+def test_lazy_writes_share_a_commit_and_are_overtaken_only_by_what_may(store):
+    writer, commits = Writer(store.database, linger=3600), list[object]()
+    event.listen(store.database.engine, "commit", commits.append)
+    lazy = [writer.write_lazily(count_outcomes, ("a", kind, 1)) for kind in ("shown", "answers") * 3]
+    writer.write(lambda _, payloads: payloads, None, overtakes=True)
+    assert (len(commits), any(one.done() for one in lazy)) == (1, False)
+    writer.write(lambda _, payloads: payloads, None)
+    assert (len(commits), all(one.done() for one in lazy)) == (2, True)
+    assert store.outcomes() == {("a", "answers"): 3, ("a", "shown"): 3}
+    writer.close()
+
+
 def test_lazy_writes_are_dropped_rather_than_kept_without_bound(store):
     writer = Writer(store.database, room=8)
     begun, go = threading.Event(), threading.Event()

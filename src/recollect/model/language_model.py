@@ -206,13 +206,16 @@ class LanguageModel(nn.Module):
         return self.append_together([Growth(cache, delta, sees)])[0]
 
     @torch.inference_mode()
-    def append_together(self, growths: Sequence[Growth]) -> list[TrunkCache]:
+    def append_together(self, growths: Sequence[Growth], *, chunk: int | None = None) -> list[TrunkCache]:
         """Extend several trunks, each by its own new segments, in shared passes.
 
         Parameters
         ----------
         growths
             The trunks, all of which stay valid, and what each grows by.
+        chunk
+            New tokens computed together, though never less than those of one trunk; about two thousand if None. It
+            changes no answer.
 
         Returns
         -------
@@ -232,7 +235,7 @@ class LanguageModel(nn.Module):
             return [TrunkCache(store, *spans, tree) for store, spans, tree in zip(stores, grown, trees, strict=True)]
         plans = [self._append_plan(one, sees) for one, sees in zip(growths, relations, strict=True)]
         with evaluating(self):
-            for part in _passes([len(one.delta) for one in growths]):
+            for part in _passes([len(one.delta) for one in growths], chunk=chunk or _CHUNK_TOKENS):
                 self._append([one.delta for one in growths[part]], plans[part])
         return [TrunkCache(plan.store, *spans) for plan, spans in zip(plans, grown, strict=True)]
 
@@ -432,11 +435,11 @@ def _grown(cache: TrunkCache, delta: PromptTree) -> tuple[Int32[np.ndarray, " G"
     )
 
 
-def _passes(lengths: Sequence[int]) -> list[slice]:
+def _passes(lengths: Sequence[int], *, chunk: int) -> list[slice]:
     """Cut trunks that grow by so many tokens into passes, none of them longer than a chunk unless one trunk is."""
     starts, filled = [0] if lengths else [], 0
     for place, length in enumerate(lengths):
-        if filled and filled + length > _CHUNK_TOKENS:
+        if filled and filled + length > chunk:
             starts.append(place)
             filled = 0
         filled += length

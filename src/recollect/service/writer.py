@@ -29,7 +29,7 @@ Work = Callable[[Connection, Sequence[P]], Sequence[R | RecollectError]]
 """Write several payloads in a transaction; give for each its result, or the error that refuses it alone."""
 
 _GROUP: Final = 20_000  # of weight: events, above all
-_LINGER: Final = 0.1  # seconds
+_AGAIN: Final = 0.1  # seconds until a full queue is tried again
 
 
 @dataclass(slots=True)
@@ -53,11 +53,14 @@ class Writer:
         Where to.
     room : int
         How many writes may wait.
+    linger : float
+        Seconds that lazy writes wait for company.
     """
 
-    def __init__(self, database: Database, *, room: int = 20_000) -> None:
+    def __init__(self, database: Database, *, room: int = 20_000, linger: float = 0.1) -> None:
         self._database = database
         self._queue: queue.Queue[_Job | None] = queue.Queue(room)
+        self._linger = linger
         self._lingering: list[_Job] = []
         self._due = 0.0  # when the first of them is to be written
         self._gate = threading.Lock()
@@ -89,7 +92,7 @@ class Writer:
         return job.done.result()
 
     def write_lazily(self, work: Work[P, R], payload: P) -> Future[R]:
-        """Have it written a tenth of a second later, and return at once; cancelled if there is no room.
+        """Have it written a little later, and return at once; cancelled if there is no room.
 
         Raises
         ------
@@ -134,7 +137,7 @@ class Writer:
                         raise
                 else:
                     return
-            time.sleep(_LINGER)  # the gate stays open for others, such as the one who closes
+            time.sleep(_AGAIN)  # the gate stays open for others, such as the one who closes
 
     def _run(self) -> None:
         more = True
@@ -155,7 +158,7 @@ class Writer:
             if job is None:
                 return _lazy_ones_together(taken), False
             if job.lazy and not any(one.lazy for one in taken):
-                self._due = time.monotonic() + _LINGER
+                self._due = time.monotonic() + self._linger
             taken.append(job)
             weight += job.weight
         if weight >= _GROUP or time.monotonic() >= self._due or not all(job.lazy or job.overtakes for job in taken):
