@@ -81,7 +81,7 @@ def test_closing_writes_what_waits(store_url):
 
 
 def test_lazy_writes_share_a_commit_and_are_overtaken_only_by_what_may(store):
-    writer, commits = Writer(store.database, linger=3600), list[object]()
+    writer, commits = Writer(store.database, linger=3600.0), list[object]()
     event.listen(store.database.engine, "commit", commits.append)
     lazy = [writer.write_lazily(count_outcomes, ("a", kind, 1)) for kind in ("shown", "answers") * 3]
     writer.write(lambda _, payloads: payloads, None, overtakes=True)
