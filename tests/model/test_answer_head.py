@@ -1,12 +1,16 @@
 """The answer head: of the output layer only the rows of the answers are computed, and only where they are asked."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 from backbones import build
 from recorded import Recorded
+from torch import nn
 from worlds import planted_world, small_block
 
+from recollect.model.answer_head import learns_in_one_table
 from recollect.model.cache import TrunkCache
 from recollect.model.language_model import LanguageModel
 from recollect.progress import SILENT
@@ -43,6 +47,26 @@ def test_tuning_computes_the_answers_at_the_slots_alone(model: LanguageModel):
         model.train()(pack([asked_thrice()] * 4)).square().sum().backward()
     assert seen.products(columns=5) - {SLOPE} == {(12, 5)}
     assert seen.results(columns=ROWS) == set()
+
+
+@pytest.mark.parametrize("family", ["qwen3", "gpt2", "cohere", "gemma", "gemma2"])
+def test_one_table_has_one_gradient_the_sum_of_both(model: LanguageModel):
+    def learn(some: LanguageModel) -> Recorded:
+        with Recorded() as seen:
+            some.eval()(pack([asked_thrice()])).square().sum().backward()  # without dropout
+        return seen
+
+    table, head = model.causal.get_input_embeddings(), model.causal.get_output_embeddings()
+    apart = deepcopy(model)
+    apart.causal.get_output_embeddings().weight = nn.Parameter(head.weight.detach().clone())
+    seen = learn(model)
+    learn(apart)
+    assert head.weight is table.weight
+    both = [layer.weight.grad for layer in (apart.causal.get_input_embeddings(), apart.causal.get_output_embeddings())]
+    torch.testing.assert_close(table.weight.grad, sum(both), rtol=1e-5, atol=1e-6)
+    if learns_in_one_table(model.causal, model.answers):
+        made = [name for name, shape in seen.shapes if shape == tuple(table.weight.shape) and "detach" not in name]
+        assert made == ["embedding_dense_backward.default"]
 
 
 def test_scoring_computes_the_answers_at_the_slots_alone(model: LanguageModel):

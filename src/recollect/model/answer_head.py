@@ -19,18 +19,39 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as functional
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint  # pyright: ignore[reportUnknownVariableType]
 from transformers import PreTrainedModel
 
-__all__ = ["answer_log_probs", "answer_logits", "text_answer_logits"]
+__all__ = ["answer_log_probs", "answer_logits", "learns_in_one_table", "text_answer_logits"]
 
 _SLOTS_AT_ONCE = 256
 _computed_again = cast(Callable[..., Tensor], checkpoint)  # in the backward pass; its types are unknown
 
 
+def learns_in_one_table(causal: PreTrainedModel, answers: Int[Tensor, " A"]) -> bool:
+    """Tell whether a gradient is asked for, and input vectors and rows of the output layer are the same weights.
+
+    Parameters
+    ----------
+    causal
+        The language model.
+    answers
+        Token ids whose rows are asked.
+    """
+    table, head = causal.get_input_embeddings(), cast(nn.Module, causal.get_output_embeddings())
+    if type(table) is not nn.Embedding or type(head) is not nn.Linear or head.weight is not table.weight:
+        return False
+    lookups_learn = table.padding_idx is None or table.padding_idx not in answers.tolist()
+    return torch.is_grad_enabled() and table.weight.requires_grad and lookups_learn
+
+
 def answer_logits(
-    causal: PreTrainedModel, hidden: Float[Tensor, "S D"], answers: Int[Tensor, " A"]
+    causal: PreTrainedModel,
+    hidden: Float[Tensor, "S D"],
+    answers: Int[Tensor, " A"],
+    *,
+    rows: Float[Tensor, "A D"] | None = None,
 ) -> Float[Tensor, "S A"]:
     """Compute the logits of the answer tokens only.
 
@@ -42,8 +63,10 @@ def answer_logits(
         Last hidden states at the answer slots.
     answers
         Token id of each answer.
+    rows
+        Their rows of the output layer, where these were looked up already.
     """
-    return _logits(causal, hidden, answers)
+    return _logits(causal, hidden, answers, weight=rows)
 
 
 def answer_log_probs(
@@ -105,15 +128,20 @@ def _log_probs(
 
 
 def _logits(
-    causal: PreTrainedModel, hidden: Float[Tensor, "S D"], rows: Int[Tensor, " A"] | slice
+    causal: PreTrainedModel,
+    hidden: Float[Tensor, "S D"],
+    rows: Int[Tensor, " A"] | slice,
+    *,
+    weight: Float[Tensor, "A D"] | None = None,
 ) -> Float[Tensor, "S _"]:
     """Compute some rows of the output layer in float32."""
-    head = cast(torch.nn.Module, causal.get_output_embeddings())
+    head = cast(nn.Module, causal.get_output_embeddings())
     with torch.autocast(hidden.device.type, enabled=False):
-        if type(head) is torch.nn.Linear:
+        if type(head) is nn.Linear:
             bias = cast(Tensor | None, head.bias)
             bias = None if bias is None else bias[rows].float()
-            logits = functional.linear(hidden.float(), head.weight[rows].float(), bias)
+            weight = head.weight[rows] if weight is None else weight
+            logits = functional.linear(hidden.float(), weight.float(), bias)
         else:
             logits = cast(Tensor, head(hidden.to(causal.dtype)))[:, rows].float()
         return _finished(logits, causal.config.get_text_config())

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from recollect.errors import ModelError
-from recollect.model.answer_head import answer_logits, text_answer_logits
+from recollect.model.answer_head import answer_logits, learns_in_one_table, text_answer_logits
 from recollect.model.answer_tokens import AnswerTokens
 from recollect.model.attention import MaskPlan
 from recollect.model.cache import (
@@ -51,7 +51,7 @@ from recollect.model.visibility import check_relation, relation_to_cache, sees_a
 from recollect.prompt.branches import Branches
 from recollect.prompt.growth import attach, extend
 from recollect.prompt.packing import Packed, pack
-from recollect.prompt.tree import PromptTree
+from recollect.prompt.tree import NO_ITEM, PromptTree
 
 __all__ = ["Decoder", "LanguageModel"]
 
@@ -151,12 +151,28 @@ class LanguageModel(nn.Module):
                 expected=f"a multiple of {k}, the slots of one question",
                 do="write out the answers of several tokens behind each question",
             )
-        states = self._slot_states(packed)
-        return self._answer_logits(states.view(-1, k, states.shape[-1]))
+        embedded, rows = self._embed_with_answers(packed)
+        states = self._slot_states(packed, embedded)
+        return self._answer_logits(states.view(-1, k, states.shape[-1]), rows=rows)
 
-    def _slot_states(self, packed: Packed) -> Float[Tensor, "S D"]:
+    def _embed_with_answers(self, packed: Packed) -> tuple[Float[Tensor, "B T D"], Float[Tensor, "A D"] | None]:
+        """Look up input vectors, and the answers' rows with them where the output layer learns in the same table.
+
+        The table then has one gradient of its size, not two and their sum.
+        """
+        if self.slots_per_question > 1 or not learns_in_one_table(self.causal, self.answers):
+            return self._embed(packed.tokens, packed.items, packed.features), None
+        answers = self.answers.cpu().numpy()
+        tokens = np.concatenate([packed.tokens.reshape(-1), answers], dtype=np.int32, casting="same_kind")
+        items = np.concatenate([packed.items.reshape(-1), np.full(len(answers), NO_ITEM, np.int32)])
+        features = packed.features.reshape(packed.items.size, -1)
+        features = np.concatenate([features, np.zeros((len(answers), features.shape[1]), np.float32)])
+        vectors = self._embed(tokens[None], items[None], features[None])[0]
+        embedded, rows = vectors.tensor_split([packed.tokens.size])
+        return embedded.view(*packed.tokens.shape, -1), rows
+
+    def _slot_states(self, packed: Packed, embedded: Float[Tensor, "B T D"]) -> Float[Tensor, "S D"]:
         """Compute the last hidden state at every slot."""
-        embedded = self._embed(packed.tokens, packed.items, packed.features)
         slots = self._tensor(packed.slots.astype(np.int64))
         learning = torch.is_grad_enabled() or self.training
         decoder = self.tuning_decoder if learning else self._serving_decoder()
@@ -175,10 +191,12 @@ class LanguageModel(nn.Module):
         """Return what stands in for the backbone, except under autocast, which has a type of its own."""
         return None if torch.is_autocast_enabled(self.device.type) else self.decoder
 
-    def _answer_logits(self, states: Float[Tensor, "Q k D"]) -> Float[Tensor, "Q A"]:
+    def _answer_logits(
+        self, states: Float[Tensor, "Q k D"], *, rows: Float[Tensor, "A D"] | None = None
+    ) -> Float[Tensor, "Q A"]:
         """Read the answers of questions from the hidden states at their slots."""
         if self.slots_per_question == 1:
-            return answer_logits(self.causal, states[:, 0], self.answers)
+            return answer_logits(self.causal, states[:, 0], self.answers, rows=rows)
         return text_answer_logits(self.causal, states, self.answers, later=self.answer_tokens.later)
 
     @torch.inference_mode()
@@ -378,7 +396,8 @@ class LanguageModel(nn.Module):
         tree = attach(trunk, part, sees=sees)
         slots = ((tree.slots - part.slots)[:, None] + places).astype(np.int32)
         asked = replace(tree, slots=slots.reshape(-1), slot_rows=np.repeat(tree.slot_rows, slots.shape[1]))
-        states = self._slot_states(pack([asked]))
+        packed = pack([asked])
+        states = self._slot_states(packed, self._embed(packed.tokens, packed.items, packed.features))
         return states.view(*slots.shape, states.shape[-1])
 
     def _visible_trunk(self, cache: TrunkCache, visible: Bool[np.ndarray, " G"]) -> list[tuple[Tensor, Tensor]]:
