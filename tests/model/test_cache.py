@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recollect.errors import ModelError, PromptError
-from recollect.model.cache import Growth, TrunkCache
+from recollect.model.cache import TrunkCache
+from recollect.model.growth import Growth
 from recollect.model.language_model import LanguageModel
 from recollect.prompt.branches import Branches
 from recollect.prompt.growth import attach, extend
@@ -142,10 +143,10 @@ def test_several_trunks_grow_in_shared_passes(family: str, chunk: int | None, la
     trunk = warm(model, TRUNK)
     unseen = np.zeros((TIED.segment_count, TRUNK.segment_count), np.bool_)
     growths = [
-        Growth(TrunkCache.empty(), TRUNK),
-        Growth(trunk, EVENT),
-        Growth(trunk, TIED, unseen),  # the same cache again: one grows in place, the other one in a copy
-        Growth(TrunkCache.empty(), TIED),
+        Growth.of(TrunkCache.empty(), TRUNK),
+        Growth.of(trunk, EVENT),
+        Growth.of(trunk, TIED, sees=unseen),  # the same cache again: one grows in place, the other one in a copy
+        Growth.of(TrunkCache.empty(), TIED),
     ]
     branches = Branches.of(words(6, 4, 2), start=14)
     for found, growth in zip(model.append_together(growths, chunk=chunk), growths, strict=True):

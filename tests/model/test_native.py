@@ -11,8 +11,9 @@ import torch
 from backbones import build
 
 from recollect.errors import ModelError
-from recollect.model.cache import Growth, TrunkCache
+from recollect.model.cache import TrunkCache
 from recollect.model.compact import CompactDecoder
+from recollect.model.growth import Growth
 from recollect.model.language_model import LanguageModel
 from recollect.model.native.decoder import NativeDecoder, lacks_for_native
 from recollect.model.native.library import lacks_tiles, load_kernel
@@ -126,8 +127,8 @@ def test_several_trunks_grow_as_each_alone():
     use_way(model, "native-bfloat16")
     first = model.append(TrunkCache.empty(), join_segments([Segment(words(1, 40), start=0)]))
     growths = [
-        Growth(first, join_segments([Segment(words(2, 24), start=40)])),
-        Growth(TrunkCache.empty(), join_segments([Segment(words(3, 9), start=0)])),
+        Growth.of(first, join_segments([Segment(words(2, 24), start=40)])),
+        Growth.of(TrunkCache.empty(), join_segments([Segment(words(3, 9), start=0)])),
     ]
     branches = Branches.of(words(4, 9, 4), start=64)
     for found, growth in zip(model.append_together(growths), growths, strict=True):

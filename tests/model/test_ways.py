@@ -10,7 +10,8 @@ from backbones import build
 
 from recollect.errors import ModelError, UsageError
 from recollect.model.adapters import has_lora
-from recollect.model.cache import Growth, TrunkCache
+from recollect.model.cache import TrunkCache
+from recollect.model.growth import Growth
 from recollect.model.language_model import LanguageModel
 from recollect.model.quantised import CACHE_KINDS, restored, stored
 from recollect.model.ways import (
@@ -111,7 +112,7 @@ def together(model: LanguageModel) -> tuple[list[np.ndarray], list[np.ndarray]]:
 def test_several_trunks_grow_in_shared_passes(model: LanguageModel, way: str):
     use_way(model, way)
     trunk = model.append(TrunkCache.empty(), TRUNK)
-    growths = [Growth(trunk, EVENT), Growth(TrunkCache.empty(), TRUNK), Growth(trunk, LATER)]
+    growths = [Growth.of(trunk, EVENT), Growth.of(TrunkCache.empty(), TRUNK), Growth.of(trunk, LATER)]
     for found, growth in zip(model.append_together(growths), growths, strict=True):
         alone = model.append(growth.cache, growth.delta)
         exact = EXACT if way in AUTOMATIC else {"rtol": 0, "atol": 0.02}

@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from recollect.model.attention import AttentionPlan, attend_trunk, in_one_dtype
-from recollect.model.cache import AppendPlan, AppendsPlan, KeyValueStore
+from recollect.model.cache import KeyValueStore
+from recollect.model.cache_plans import AppendPlan, AppendsPlan
 from recollect.model.check import repeats_hidden_states
 from recollect.model.compact_layer import (
     Asked,

@@ -26,7 +26,7 @@ from jaxtyping import Float, Int32, Int64
 from torch import Tensor
 
 from recollect.errors import ModelError
-from recollect.model.cache import CascadePlan
+from recollect.model.cache_plans import CascadePlan
 from recollect.model.check import evaluating
 from recollect.model.gated_attention import widened
 from recollect.model.language_model import LanguageModel

@@ -14,7 +14,6 @@ Dimension letters: B rows, T tokens, S slots, Q questions, k slots of a question
 branch, G cached segments, D width.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,26 +29,20 @@ from recollect.errors import ModelError
 from recollect.model.answer_head import answer_logits, learns_in_one_table, text_answer_logits
 from recollect.model.answer_tokens import AnswerTokens
 from recollect.model.attention import MaskPlan
-from recollect.model.cache import (
-    AppendPlan,
-    AppendsPlan,
-    CascadePlan,
-    CascadesPlan,
-    Growth,
-    KeyValueStore,
-    TrunkCache,
-)
+from recollect.model.cache import KeyValueStore, TrunkCache
+from recollect.model.cache_plans import AppendPlan, AppendsPlan, CascadePlan, CascadesPlan
 from recollect.model.check import evaluating, plug_attention, require_tree_support, span_limit
 from recollect.model.compact import CompactDecoder, Trunks
-from recollect.model.compact_layer import KeysAndValues
 from recollect.model.graphed import GraphedDecoder
+from recollect.model.growth import Growth
 from recollect.model.native.decoder import NativeDecoder
 from recollect.model.passes import added_mask, embed_tokens, reachable_positions, run_body, to_device
 from recollect.model.quantised import CacheKind
+from recollect.model.sharing import passes, within
 from recollect.model.tree_attention import tree_plan
-from recollect.model.visibility import check_relation, relation_to_cache, sees_all_before
+from recollect.model.visibility import check_relation
 from recollect.prompt.branches import Branches
-from recollect.prompt.growth import attach, extend
+from recollect.prompt.growth import attach
 from recollect.prompt.packing import Packed, pack
 from recollect.prompt.tree import NO_ITEM, PromptTree
 
@@ -221,7 +214,7 @@ class LanguageModel(nn.Module):
         ModelError
             As `forward`.
         """
-        return self.append_together([Growth(cache, delta, sees)])[0]
+        return self.append_together([Growth.of(cache, delta, sees=sees)])[0]
 
     @torch.inference_mode()
     def append_together(self, growths: Sequence[Growth], *, chunk: int | None = None) -> list[TrunkCache]:
@@ -245,25 +238,20 @@ class LanguageModel(nn.Module):
         PromptError, ModelError
             As `append`.
         """
-        relations = [relation_to_cache(one.cache, one.delta, one.sees) for one in growths]
-        grown = [_grown(one.cache, one.delta) for one in growths]
         if not self.pluggable:
-            trees = [extend(one.cache.tree, one.delta, sees=sees) for one, sees in zip(growths, relations, strict=True)]
-            stores = [one.cache.store for one in growths]
-            return [TrunkCache(store, *spans, tree) for store, spans, tree in zip(stores, grown, trees, strict=True)]
-        plans = [self._append_plan(one, sees) for one, sees in zip(growths, relations, strict=True)]
+            return [growth.joined() for growth in growths]
+        plans = [self._append_plan(growth) for growth in growths]
         with evaluating(self):
-            for part in _passes([len(one.delta) for one in growths], chunk=chunk or _CHUNK_TOKENS):
-                self._append([one.delta for one in growths[part]], plans[part])
-        return [TrunkCache(plan.store, *spans) for plan, spans in zip(plans, grown, strict=True)]
+            for part in passes([len(growth.delta) for growth in growths], most=chunk or _CHUNK_TOKENS):
+                self._append([growth.delta for growth in growths[part]], plans[part])
+        return [growth.grown(plan.store) for growth, plan in zip(growths, plans, strict=True)]
 
-    def _append_plan(self, growth: Growth, relation: Bool[np.ndarray, "N G"]) -> AppendPlan:
+    def _append_plan(self, growth: Growth) -> AppendPlan:
         """Make room for the new tokens of a trunk, and say what they see."""
-        cache, delta = growth.cache, growth.delta
+        cache, mask = growth.cache, growth.mask()
         begun = cache.store if cache.length else KeyValueStore.empty(self.cache_kind)
-        store = begun.room_for(len(delta), after=cache.length)
-        mask = None if sees_all_before(delta, relation) else self._append_mask(cache, delta, relation)
-        return AppendPlan(store, cache.length, mask)
+        store = begun.room_for(len(growth.delta), after=cache.length)
+        return AppendPlan(store, cache.length, None if mask is None else self._added_mask(mask)[None, None])
 
     def _append(self, deltas: Sequence[PromptTree], plans: Sequence[AppendPlan]) -> None:
         """Compute the new tokens of some trunks behind each other, and write what is kept of them."""
@@ -357,7 +345,7 @@ class LanguageModel(nn.Module):
         for start in range(0, len(joined), size):
             part = joined.take(slice(start, start + size))
             if self.pluggable:
-                read = partial(self._read_cascade, trunks=_within(counts, trunks, start=start, count=len(part)))
+                read = partial(self._read_cascade, trunks=within(counts, trunks, start=start, count=len(part)))
             else:
                 read = partial(self._read_packed, trunk=questions[0][0].tree, sees=questions[0][2])
             logits.append(self._score_chunk(part, read))
@@ -427,12 +415,6 @@ class LanguageModel(nn.Module):
     ) -> Float[Tensor, "*B Q K"]:
         return added_mask(seen, dtype=dtype or self._score_type(), device=self.device)
 
-    def _append_mask(
-        self, cache: TrunkCache, delta: PromptTree, relation: Bool[np.ndarray, "N G"]
-    ) -> Float[Tensor, "1 1 L P"]:
-        seen = np.concatenate([cache.token_view(relation)[delta.segment], delta.mask()], axis=1)
-        return self._added_mask(seen)[None, None]
-
     def _score_type(self) -> torch.dtype:
         """Return the type in which the backbone's attention computes."""
         kind = self.device.type
@@ -440,35 +422,3 @@ class LanguageModel(nn.Module):
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return to_device(array, self.device)
-
-
-def _grown(cache: TrunkCache, delta: PromptTree) -> tuple[Int32[np.ndarray, " G"], Int32[np.ndarray, " G"]]:
-    """Return the ends of all segments of a grown trunk, and how far it reaches up to each."""
-    lengths = delta.segment_lengths()
-    ends = np.cumsum(lengths)
-    highest = np.maximum.reduceat(delta.positions, ends - lengths) + 1
-    reach = np.maximum(np.maximum.accumulate(highest), cache.next_position)
-    return (
-        np.concatenate([cache.ends, cache.length + ends], dtype=np.int32, casting="same_kind"),
-        np.concatenate([cache.reach, reach], dtype=np.int32, casting="same_kind"),
-    )
-
-
-def _passes(lengths: Sequence[int], *, chunk: int) -> list[slice]:
-    """Cut trunks that grow by so many tokens into passes, none of them longer than a chunk unless one trunk is."""
-    starts, filled = [0] if lengths else [], 0
-    for place, length in enumerate(lengths):
-        if filled and filled + length > chunk:
-            starts.append(place)
-            filled = 0
-        filled += length
-    return [slice(start, end) for start, end in itertools.pairwise([*starts, len(lengths)])]
-
-
-def _within(
-    counts: Sequence[int], trunks: Sequence[list[KeysAndValues]], *, start: int, count: int
-) -> list[tuple[int, list[KeysAndValues]]]:
-    """Return which trunks some of the branches stand behind, and how many of them behind each."""
-    ends = np.cumsum(counts)
-    shares = np.minimum(ends, start + count) - np.maximum(ends - counts, start)
-    return [(int(share), trunk) for share, trunk in zip(shares, trunks, strict=True) if share > 0]

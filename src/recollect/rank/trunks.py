@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from recollect.context.budgeted import Budgeted
-from recollect.model.cache import Growth, TrunkCache
+from recollect.model.cache import TrunkCache
+from recollect.model.growth import Growth
 from recollect.model.language_model import LanguageModel
 from recollect.prompt.growth import common_segments, last_segments
 from recollect.prompt.tree import PromptTree
@@ -138,11 +139,11 @@ class Trunks:
 def _growth(cache: TrunkCache, trunk: PromptTree) -> Growth | None:
     """Say by what a trunk that begins as cached must grow; None if it is all there."""
     if not cache.segment_count:
-        return Growth(cache, trunk)
+        return Growth.of(cache, trunk)
     if cache.segment_count == trunk.segment_count:
         return None
     rest, sees = last_segments(trunk, cache.segment_count)
-    return Growth(cache, rest, sees)
+    return Growth.of(cache, rest, sees=sees)
 
 
 def _one_of_each(waiting: _Waiting) -> tuple[_Waiting, _Waiting]:

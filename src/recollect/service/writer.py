@@ -147,24 +147,34 @@ class Writer:
                 self._store(group)
 
     def _next_group(self) -> tuple[list[_Job], bool]:
-        """Take what is to be written now, in the order in which it came in; says whether more may come."""
+        """Take what is to be written now; says whether more may come."""
+        taken, more = self._take()
+        if not more or self._is_due(taken):
+            return _lazy_ones_together(taken), more
+        self._lingering = [job for job in taken if job.lazy]
+        return [job for job in taken if not job.lazy], True
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """Take what waits in the order in which it came in, at least one job; says whether more may come."""
         taken, self._lingering = self._lingering, []
-        weight = len(taken)
+        weight, has_lazy = len(taken), bool(taken)
         while weight < _GROUP:
             try:
                 job = self._queue.get(timeout=self._wait(taken))
             except queue.Empty:
                 break
             if job is None:
-                return _lazy_ones_together(taken), False
-            if job.lazy and not any(one.lazy for one in taken):
-                self._due = time.monotonic() + self._linger
+                return taken, False
+            if job.lazy and not has_lazy:
+                self._due, has_lazy = time.monotonic() + self._linger, True
             taken.append(job)
             weight += job.weight
-        if weight >= _GROUP or time.monotonic() >= self._due or not all(job.lazy or job.overtakes for job in taken):
-            return _lazy_ones_together(taken), True
-        self._lingering = [job for job in taken if job.lazy]
-        return [job for job in taken if not job.lazy], True
+        return taken, True
+
+    def _is_due(self, taken: list[_Job]) -> bool:
+        """Tell whether lazy writes have lingered long enough, are too many, or stand before what must not overtake."""
+        crowded = sum(job.weight for job in taken) >= _GROUP
+        return crowded or time.monotonic() >= self._due or not all(job.lazy or job.overtakes for job in taken)
 
     def _wait(self, taken: list[_Job]) -> float | None:
         """Return how many seconds the thread may wait for one more job."""

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from recollect.model.cache import AppendPlan, AppendsPlan
+from recollect.model.cache_plans import AppendPlan, AppendsPlan
 from recollect.model.compact import CompactBased, CompactDecoder, Trunks
 from recollect.model.compact_layer import KeysAndValues, Layer, Linear
 from recollect.model.native.library import DecoderNumbers, LayerWeights, Query, lacks_tiles, load_kernel
