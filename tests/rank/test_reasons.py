@@ -14,7 +14,7 @@ def test_effects_are_what_an_answer_loses(channel):
     world = planted_world(users=6, items=15, events=60)
     recommender = Recommender(untuned(world, small_recipe(channel=channel)), world)
     question, model = recommender.question("u1", ["i0", "i4", "i9"]), recommender.shelf.model
-    trunk = recommender.trunks.warm_together([(None, question.trunk)])[0].cache
+    trunk = recommender.trunks.warm(None, question.trunk).cache
     shown = np.flatnonzero(question.events >= 0)
     effects = direct_effects(model, trunk, question, segments=shown)
     whole = log_odds(model, trunk, question.branches)

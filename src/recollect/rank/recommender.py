@@ -384,7 +384,7 @@ class Recommender:
         with self._lock:
             question = self._question(known, items, drafted.moment)
             whose = ask.user if self._forgotten == drafted.forgotten else None  # what was forgotten is not kept again
-            trunk = self.trunks.warm_together([(whose, question.trunk)])[0].cache
+            trunk = self.trunks.warm(whose, question.trunk).cache
         return strongest_reasons(model, trunk, question, known=known, catalog=self.catalog)
 
 

@@ -84,17 +84,13 @@ class Trunks:
         """Forget all trunks."""
         self._kept.clear()
 
-    def cold(self, trunk: PromptTree) -> Warm:
-        """Encode a trunk, and keep nothing."""
-        return Warm(self.model.append(TrunkCache.empty(), trunk), 0)
-
-    def warm(self, user: Hashable, trunk: PromptTree) -> Warm:
+    def warm(self, user: Hashable | None, trunk: PromptTree) -> Warm:
         """Encode what is missing of a trunk, and keep it unless it is the beginning of the one kept.
 
         Parameters
         ----------
         user
-            Who it is of.
+            Who it is of; None for nobody, of whom nothing is kept.
         trunk
             Shared segments without slots.
         """
@@ -106,8 +102,7 @@ class Trunks:
         Parameters
         ----------
         asked
-            Whose each trunk is, None for one that is not kept, and the trunk. Of one person the later ones build on the
-            earlier ones.
+            Whose each trunk is, and the trunk. Of one person the later ones build on the earlier ones.
         """
         found: dict[int, Warm] = {}
         waiting = list(enumerate(asked))
@@ -148,15 +143,12 @@ def _growth(cache: TrunkCache, trunk: PromptTree) -> Growth | None:
 
 def _one_of_each(waiting: _Waiting) -> tuple[_Waiting, _Waiting]:
     """Part trunks into the first one of each person, with all of nobody, and the rest."""
-    first: dict[Hashable, tuple[int, tuple[Hashable | None, PromptTree]]] = {}
-    rest: _Waiting = []
+    people = set[Hashable]()
+    turn, rest = _Waiting(), _Waiting()
     for place, (user, trunk) in waiting:
-        whose = (place, None) if user is None else (None, user)
-        if whose in first:
-            rest.append((place, (user, trunk)))
-        else:
-            first[whose] = (place, (user, trunk))
-    return list(first.values()), rest
+        (rest if user in people else turn).append((place, (user, trunk)))
+        people |= set() if user is None else {user}
+    return turn, rest
 
 
 def _size(tree: PromptTree, cache: TrunkCache) -> int:
