@@ -1,6 +1,7 @@
 """The answer head: of the output layer only the rows of the answers are computed, and only where they are asked."""
 
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,6 +50,10 @@ def test_tuning_computes_the_answers_at_the_slots_alone(model: LanguageModel):
     assert seen.results(columns=ROWS) == set()
 
 
+def layers(model: LanguageModel) -> tuple[Any, Any]:
+    return model.causal.get_input_embeddings(), model.causal.get_output_embeddings()
+
+
 @pytest.mark.parametrize("family", ["qwen3", "gpt2", "cohere", "gemma", "gemma2"])
 def test_one_table_has_one_gradient_the_sum_of_both(model: LanguageModel):
     def learn(some: LanguageModel) -> Recorded:
@@ -56,14 +61,14 @@ def test_one_table_has_one_gradient_the_sum_of_both(model: LanguageModel):
             some.eval()(pack([asked_thrice()])).square().sum().backward()  # without dropout
         return seen
 
-    table, head = model.causal.get_input_embeddings(), model.causal.get_output_embeddings()
+    table, head = layers(model)
     apart = deepcopy(model)
-    apart.causal.get_output_embeddings().weight = nn.Parameter(head.weight.detach().clone())
+    layers(apart)[1].weight = nn.Parameter(head.weight.detach().clone())
     seen = learn(model)
     learn(apart)
     assert head.weight is table.weight
-    both = [layer.weight.grad for layer in (apart.causal.get_input_embeddings(), apart.causal.get_output_embeddings())]
-    torch.testing.assert_close(table.weight.grad, sum(both), rtol=1e-5, atol=1e-6)
+    of_rows, of_answers = (layer.weight.grad for layer in layers(apart))
+    torch.testing.assert_close(table.weight.grad, of_rows + of_answers, rtol=1e-5, atol=1e-6)
     if learns_in_one_table(model.causal, model.answers):
         made = [name for name, shape in seen.shapes if shape == tuple(table.weight.shape) and "detach" not in name]
         assert made == ["embedding_dense_backward.default"]
