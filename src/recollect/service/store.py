@@ -36,7 +36,7 @@ R = TypeVar("R")
 _PAGE: Final = 10_000
 _NEVER: Final = 2**62  # no sequence number is so high
 
-# Made once: to make a statement takes as long as to run it.
+# Made once, not at every use: a good part of the time of a small query goes into building it.
 _EVENTS: Final = select(*EVENT_COLUMNS).limit(bindparam("most"))
 _AFTER: Final = _EVENTS.where(EVENTS.c.seq > bindparam("number")).order_by(EVENTS.c.seq)
 _BEFORE: Final = _EVENTS.where(EVENTS.c.user == bindparam("whose"), EVENTS.c.seq < bindparam("number")).order_by(
