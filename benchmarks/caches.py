@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from recollect.cli.output import show_table
 from recollect.cli.progress import shown_progress
@@ -41,23 +41,26 @@ def main() -> None:
     dataset = Dataset.load(asked.data)
     split = split_of(TunedModel.load(asked.run), dataset, protocol=asked.protocol)
     rows = rows_of_some_users(dataset.log, split.valid, wanted=asked.rows)
-    found: dict[str, dict[str, float]] = {}
-    exact: Float64[np.ndarray, " R"] | None = None
+    found: dict[str, Float64[np.ndarray, " R"]] = {}
+    sizes: dict[str, float] = {}
     with shown_progress() as progress:
         for kind in CACHE_KINDS:
             recommender = Recommender.load(asked.run, dataset, way=asked.way)
             use_way(recommender.model, asked.way, cache=kind)
-            odds = _log_odds(recommender, rows, progress=progress, label=f"cache {kind}")
-            exact = odds if exact is None else exact
-            size = bytes_per_token(recommender.model)[kind]
-            found[kind] = {"bytes of a token": size, **_quality(recommender, rows, odds), **_moved(odds, exact)}
-    table = [[kind, *(f"{value:.7g}" for value in facts.values())] for kind, facts in found.items()]
-    show_table(table, header=("cache", *found["int8"]))
+            found[kind] = _asked(recommender, rows, progress=progress, label=f"cache {kind}")
+            sizes = bytes_per_token(recommender.model)
+    exact = found["as computed"]
+    result = {
+        kind: {"bytes of a token": sizes[kind], **_quality(dataset, rows, one), **_moved(one, exact)}
+        for kind, one in found.items()
+    }
+    table = [[kind, *(f"{value:.7g}" for value in facts.values())] for kind, facts in result.items()]
+    show_table(table, header=("cache", *result["int8"]))
     if asked.json:
-        asked.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        asked.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def _log_odds(
+def _asked(
     recommender: Recommender, rows: Int64[np.ndarray, " R"], *, progress: Progress, label: str
 ) -> Float64[np.ndarray, " R"]:
     """Ask about each row at its instant, in time order, so that trunks grow as they do in the service."""
@@ -66,26 +69,25 @@ def _log_odds(
     progress.start(label, len(rows))
     for done, row in enumerate(rows.tolist()):
         user, item = dataset.users.ids[log.user[row]], dataset.catalog.ids[log.item[row]]
-        found[done] = logit(recommender.score(user, [item], at=int(log.time[row]))[0])
+        found[done] = recommender.score(user, [item], at=int(log.time[row]))[0]
         progress.advance(done + 1)
     progress.finish()
     return found
 
 
 def _quality(
-    recommender: Recommender, rows: Int64[np.ndarray, " R"], odds: Float64[np.ndarray, " R"]
+    dataset: Dataset, rows: Int64[np.ndarray, " R"], probability: Float64[np.ndarray, " R"]
 ) -> dict[str, float]:
-    log, probability = recommender.dataset.log, expit(odds)
-    label = log.label[rows]
+    label = dataset.log.label[rows]
     return {
         "AUC": auc(label, probability),
-        "UAUC": uauc(log.user[rows], label, probability).value,
+        "UAUC": uauc(dataset.log.user[rows], label, probability).value,
         "log loss": log_loss(label, probability),
     }
 
 
-def _moved(odds: Float64[np.ndarray, " R"], exact: Float64[np.ndarray, " R"]) -> dict[str, float]:
-    apart = np.abs(odds - exact)
+def _moved(probability: Float64[np.ndarray, " R"], exact: Float64[np.ndarray, " R"]) -> dict[str, float]:
+    apart = np.abs(logit(probability) - logit(exact))
     return {"log-odds moved, mean": float(apart.mean()), "at most": float(apart.max())}
 
 
